@@ -1,0 +1,36 @@
+/* The CPU backend: one set of sources, built once for each instruction set, each build filling a table. Private.
+ * TTT__ISA (plain, avx2, avx512) is defined by the build; ISA(f) is that build's name of f. */
+#ifndef TTT_CPU_H
+#define TTT_CPU_H
+#include "kernels/kernels.h"
+
+#define TTT__JOIN2(a, b) a##__##b
+#define TTT__JOIN(a, b) TTT__JOIN2(a, b)
+#ifdef TTT__ISA
+#define ISA(f) TTT__JOIN(f, TTT__ISA)
+#endif
+
+/* Work below this many elements is not worth waking another thread for. */
+#define TTT__PARALLEL_MIN 32768
+
+void ttt__cpu_table__plain(struct ttt__ops *);
+void ttt__cpu_table__avx2(struct ttt__ops *);
+void ttt__cpu_table__avx512(struct ttt__ops *);
+
+void ttt__cpu_gemm(struct ttt_device *, bool ta, bool tb, int64_t M, int64_t N, int64_t K, double alpha, const float *A, int64_t lda,
+    const float *B, int64_t ldb, double beta, float *C, int64_t ldc);
+/* Tell the matrix library not to go beyond level (0 plain, 1 avx2, 2 avx512); and its name. */
+void ttt__cpu_gemm_limit(int level);
+extern const char ttt__cpu_gemm_name[];
+
+#ifdef TTT__ISA
+/* Fill the entries that live in one file each. */
+void ISA(ttt__cpu_elementwise)(struct ttt__ops *);
+void ISA(ttt__cpu_rmsnorm)(struct ttt__ops *);
+void ISA(ttt__cpu_rope)(struct ttt__ops *);
+void ISA(ttt__cpu_attention)(struct ttt__ops *);
+void ISA(ttt__cpu_swiglu)(struct ttt__ops *);
+void ISA(ttt__cpu_softmax)(struct ttt__ops *);
+#endif
+
+#endif

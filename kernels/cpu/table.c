@@ -1,0 +1,13 @@
+/* One instruction set's table. */
+#include "kernels/cpu/cpu.h"
+
+void
+ISA(ttt__cpu_table)(struct ttt__ops *o)
+{
+	ISA(ttt__cpu_elementwise)(o);
+	ISA(ttt__cpu_rmsnorm)(o);
+	ISA(ttt__cpu_rope)(o);
+	ISA(ttt__cpu_attention)(o);
+	ISA(ttt__cpu_swiglu)(o);
+	ISA(ttt__cpu_softmax)(o);
+}

@@ -1,0 +1,175 @@
+#ifdef HAVE_CONFIG_H
+#include "config.h"
+#endif
+#include "libttt/file.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+static enum ttt_status
+fail_system(struct ttt_error *err, const char *path, const char *what)
+{
+	return ttt__fail(err, TTT_E_IO, "%s: cannot %s: %s", path, what, strerror(errno));
+}
+
+/* Read what fd holds, one byte past max at most, so that a file that grows is noticed. */
+static enum ttt_status
+read_all(struct ttt__bytes *b, int fd, const char *path, size_t max, struct ttt_error *err)
+{
+	unsigned char part[16384];
+	for (;;) {
+		ssize_t got = read(fd, part, sizeof part);
+		if (got < 0 && errno == EINTR)
+			continue;
+		if (got < 0)
+			return fail_system(err, path, "read");
+		if (got == 0)
+			return TTT_OK;
+		if ((size_t)got > max - b->n)
+			return ttt__fail(err, TTT_E_FORMAT, "%s: larger than the %zu bytes allowed here", path, max);
+		enum ttt_status status = ttt__bytes_add(b, part, (size_t)got, err);
+		if (status != TTT_OK)
+			return ttt__fail_memory(err, path);
+	}
+}
+
+enum ttt_status
+ttt__file_read(struct ttt__bytes *b, const char *path, size_t max, struct ttt_error *err)
+{
+	b->n = 0;
+	/* O_NONBLOCK: a named pipe must be refused, not waited for. */
+	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+	if (fd < 0)
+		return fail_system(err, path, "open");
+	struct stat st;
+	enum ttt_status status = TTT_OK;
+	if (fstat(fd, &st) != 0)
+		status = fail_system(err, path, "stat");
+	else if (S_ISDIR(st.st_mode))
+		status = ttt__fail(err, TTT_E_IO, "%s: cannot read: %s", path, strerror(EISDIR));
+	else if (!S_ISREG(st.st_mode))
+		status = ttt__fail(err, TTT_E_IO, "%s: cannot read: not a regular file", path);
+	else if ((uintmax_t)st.st_size > max)
+		status = ttt__fail(err, TTT_E_FORMAT, "%s: %jd bytes, larger than the %zu allowed here", path,
+		    (intmax_t)st.st_size, max);
+	else
+		status = read_all(b, fd, path, max, err);
+	close(fd);
+	return status;
+}
+
+/* Where path is a symbolic link, what it points to is replaced, not the link. Allocated; NULL without memory. */
+static char *
+resolve(const char *path)
+{
+	struct stat st;
+	if (lstat(path, &st) == 0 && S_ISLNK(st.st_mode)) {
+		char *real = realpath(path, NULL);
+		if (real != NULL)
+			return real;
+	}
+	return strdup(path);
+}
+
+enum ttt_status
+ttt__replace_open(struct ttt__replace *r, const char *path, struct ttt_error *err)
+{
+	static const char suffix[] = ".XXXXXX";
+
+	*r = (struct ttt__replace){ 0 };
+	struct stat st;
+	if (stat(path, &st) == 0 && !S_ISREG(st.st_mode))
+		return ttt__fail(err, TTT_E_IO, "%s: cannot be replaced: not a regular file", path);
+	r->path = resolve(path);
+	size_t n;
+	if (r->path == NULL || !ttt__size_add(&n, strlen(r->path), sizeof suffix))
+		goto no_memory;
+	r->temporary = ttt__new(n, 1);
+	if (r->temporary == NULL)
+		goto no_memory;
+	snprintf(r->temporary, n, "%s%s", r->path, suffix);
+	/* mkstemp makes the file with mode 0600 less the umask; fchmod makes it 0600 whatever the umask. */
+	int fd = mkstemp(r->temporary);
+	if (fd < 0) {
+		enum ttt_status status = fail_system(err, path, "make a temporary file beside it");
+		free(r->temporary);
+		r->temporary = NULL; /* there is nothing to remove */
+		ttt__replace_abort(r);
+		return status;
+	}
+	if (fcntl(fd, F_SETFD, FD_CLOEXEC) != 0 || fchmod(fd, 0600) != 0 || (r->f = fdopen(fd, "wb")) == NULL) {
+		enum ttt_status status = fail_system(err, r->temporary, "open");
+		close(fd);
+		ttt__replace_abort(r);
+		return status;
+	}
+	return TTT_OK;
+no_memory:
+	ttt__replace_abort(r);
+	return ttt__fail_memory(err, path);
+}
+
+/* A rename is on disk only once its directory is. File systems that cannot sync a directory (EINVAL) are forgiven. */
+static enum ttt_status
+sync_directory(const char *path, struct ttt_error *err)
+{
+	const char *slash = strrchr(path, '/');
+	char *dir = slash == NULL ? strdup(".") : strndup(path, slash == path ? 1 : (size_t)(slash - path));
+	if (dir == NULL)
+		return ttt__fail_memory(err, path);
+	int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	enum ttt_status status = TTT_OK;
+	/* A directory that may be written but not read cannot be opened for this; the rename itself has happened. */
+	if (fd < 0 ? errno != EACCES : fsync(fd) != 0 && errno != EINVAL && errno != ENOTSUP)
+		status = fail_system(err, dir, "flush directory");
+	if (fd >= 0)
+		close(fd);
+	free(dir);
+	return status;
+}
+
+enum ttt_status
+ttt__replace_commit(struct ttt__replace *r, struct ttt_error *err)
+{
+	enum ttt_status status = TTT_OK;
+	errno = EIO; /* what a failure noted earlier, whose reason is gone, is reported as */
+	if (ferror(r->f) || fflush(r->f) != 0 || fsync(fileno(r->f)) != 0)
+		status = fail_system(err, r->path, "write");
+	int closed = fclose(r->f);
+	r->f = NULL;
+	if (status == TTT_OK && closed != 0)
+		status = fail_system(err, r->path, "write");
+	if (status == TTT_OK && rename(r->temporary, r->path) != 0)
+		status = fail_system(err, r->path, "rename onto it");
+	if (status == TTT_OK) {
+		free(r->temporary);
+		r->temporary = NULL;
+		status = sync_directory(r->path, err);
+	}
+	ttt__replace_abort(r);
+	return status;
+}
+
+void
+ttt__replace_abort(struct ttt__replace *r)
+{
+	if (r->f != NULL)
+		fclose(r->f);
+	if (r->temporary != NULL)
+		unlink(r->temporary);
+	free(r->temporary);
+	free(r->path);
+	*r = (struct ttt__replace){ 0 };
+}
+
+enum ttt_status
+ttt__write(FILE *f, const char *label, const void *p, size_t n, struct ttt_error *err)
+{
+	if (n > 0 && fwrite(p, 1, n, f) != n)
+		return fail_system(err, label, "write");
+	return TTT_OK;
+}

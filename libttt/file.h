@@ -1,0 +1,22 @@
+/* Whole files in, and files replaced in one step out. Private. */
+#ifndef TTT_FILE_H
+#define TTT_FILE_H
+#include "libttt/base.h"
+
+/* Read a regular file of at most max bytes into *b (emptied first). */
+enum ttt_status ttt__file_read(struct ttt__bytes *b, const char *path, size_t max, struct ttt_error *err);
+
+/* A file being written beside path under a temporary name, mode 0600; commit makes it path (fsync, rename, fsync of the directory),
+ * abort removes it. The old file stays whole until commit succeeds. */
+struct ttt__replace {
+	FILE *f;
+	char *path, *temporary;
+};
+enum ttt_status ttt__replace_open(struct ttt__replace *r, const char *path, struct ttt_error *err);
+enum ttt_status ttt__replace_commit(struct ttt__replace *r, struct ttt_error *err);
+void ttt__replace_abort(struct ttt__replace *r);
+
+/* Write n bytes; the error names label. */
+enum ttt_status ttt__write(FILE *f, const char *label, const void *p, size_t n, struct ttt_error *err);
+
+#endif

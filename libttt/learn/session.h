@@ -1,0 +1,21 @@
+/* What saving and restoring a session needs. Private. All arrays are on the host. */
+#ifndef TTT_LEARN_SESSION_H
+#define TTT_LEARN_SESSION_H
+#include "libttt/base.h"
+
+const struct ttt_model *ttt__session_model(const struct ttt_session *s);
+/* Fast weights as one array in the order of ttt__parameters (fast part): [n_fast]. */
+void ttt__session_fast_read(const struct ttt_session *s, float *out);
+void ttt__session_fast_write(struct ttt_session *s, const float *in);
+/* The key-value window: rows cached (the same in every block), at most window - 1; keys after QK-norm and before rotation, values;
+ * block l of n_layer: k, v [rows, D]. The newest row is the last. */
+int64_t ttt__session_window_rows(const struct ttt_session *s);
+void ttt__session_window_read(const struct ttt_session *s, int64_t l, float *k, float *v);
+/* Set the number of rows (at most window - 1), then write each block. */
+enum ttt_status ttt__session_window_resize(struct ttt_session *s, int64_t rows, struct ttt_error *err);
+void ttt__session_window_write(struct ttt_session *s, int64_t l, const float *k, const float *v);
+/* The waiting tokens (0 .. chunk) and the count of tokens whose chunks have run. The ids are checked. */
+enum ttt_status ttt__session_stream_set(struct ttt_session *s, const int32_t *pending, int64_t n_pending, int64_t n_done,
+    struct ttt_error *err);
+
+#endif

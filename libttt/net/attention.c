@@ -1,0 +1,134 @@
+/* The attention layer: x += post(Wo attention(turn(norm(Wq n)), turn(norm(Wk n)), Wv n)), n = pre(x).
+ * Forward, tangent and backward side by side; formulas of METAGRAD.md section 4. */
+#include "libttt/net/network.h"
+
+struct place {
+	const struct ttt__ops *op;
+	struct ttt_device *d;
+	const struct ttt__block_offsets *o;
+	const float *w;
+	int64_t T, S, D, H, K;
+	double eps;
+	struct ttt__attention_shape shape;
+};
+
+static struct place
+place_of(const struct ttt__run *r, int64_t i)
+{
+	const struct ttt_config *c = &r->net->config;
+	struct place p = {.op = r->net->device->ops, .d = r->net->device, .w = r->w.slow, .T = r->T, .S = r->S, .D = c->d_model,
+	    .H = c->n_head, .K = c->d_head, .eps = c->rms_eps};
+
+	p.o = &r->net->parameters->block[r->net->layer[i].block];
+	p.shape = (struct ttt__attention_shape){.T = p.T, .S = p.S, .H = p.H, .K = p.K, .window = r->net->window};
+	return p;
+}
+
+void
+ttt__attention_forward(const struct ttt__run *r, int64_t i, float *out)
+{
+	struct place p = place_of(r, i);
+	struct ttt__layer_tape *t = &r->tape->layer[i];
+	const struct ttt__kv *kv = &r->kv[i];
+	struct ttt__work *work = r->work;
+	int64_t D = p.D;
+
+	p.op->rmsnorm_forward(p.d, t->n, D, t->r1, t->x, D, p.w + p.o->input_norm, p.T, 1, D, p.eps);
+	p.op->gemm(p.d, false, true, p.T, 3 * D, D, 1, t->n, D, p.w + p.o->q, D, 0, t->qkv, 3 * D);
+	p.op->rmsnorm_forward(p.d, t->q, D, t->rq, t->qkv, 3 * D, p.w + p.o->q_norm, p.T, p.H, p.K, p.eps);
+	p.op->rope(p.d, t->q, D, t->q, D, r->net->rope, p.S, p.T, p.H, p.K, false, false);
+	p.op->rmsnorm_forward(p.d, kv->k + p.S * D, D, t->rk, t->qkv + D, 3 * D, p.w + p.o->k_norm, p.T, p.H, p.K, p.eps);
+	p.op->copy_rows(p.d, kv->v + p.S * D, D, t->qkv + 2 * D, 3 * D, p.T, D);
+	p.op->rope(p.d, work->turned, D, kv->k, D, r->net->rope, 0, p.S + p.T, p.H, p.K, false, false);
+	p.op->attention_forward(p.d, t->o, t->lse, t->q, work->turned, kv->v, &p.shape, work->attention);
+	p.op->gemm(p.d, false, true, p.T, D, D, 1, t->o, D, p.w + p.o->o, D, 0, t->s, D);
+	p.op->rmsnorm_forward(p.d, work->y, D, t->r2, t->s, D, p.w + p.o->post_attention_norm, p.T, 1, D, p.eps);
+	p.op->add(p.d, out, t->x, work->y, p.T * D);
+}
+
+void
+ttt__attention_tangent(const struct ttt__run *r, int64_t i, float *out)
+{
+	struct place p = place_of(r, i);
+	const struct ttt__layer_tape *t = &r->tape->layer[i];
+	struct ttt__layer_tape *x = &r->tangent->layer[i];
+	const struct ttt__kv *kv = &r->kv[i];
+	struct ttt__work *work = r->work;
+	int64_t D = p.D;
+
+	p.op->rmsnorm_tangent(p.d, x->n, D, x->x, D, t->x, D, t->r1, p.w + p.o->input_norm, p.T, 1, D);
+	p.op->gemm(p.d, false, true, p.T, 3 * D, D, 1, x->n, D, p.w + p.o->q, D, 0, x->qkv, 3 * D);
+	p.op->rmsnorm_tangent(p.d, x->q, D, x->qkv, 3 * D, t->qkv, 3 * D, t->rq, p.w + p.o->q_norm, p.T, p.H, p.K);
+	p.op->rope(p.d, x->q, D, x->q, D, r->net->rope, p.S, p.T, p.H, p.K, false, false);
+	p.op->rmsnorm_tangent(p.d, x->k, D, x->qkv + D, 3 * D, t->qkv + D, 3 * D, t->rk, p.w + p.o->k_norm, p.T, p.H, p.K);
+	p.op->rope(p.d, x->k, D, x->k, D, r->net->rope, p.S, p.T, p.H, p.K, false, false);
+	p.op->copy_rows(p.d, x->v, D, x->qkv + 2 * D, 3 * D, p.T, D);
+	p.op->rope(p.d, work->turned, D, kv->k, D, r->net->rope, 0, p.S + p.T, p.H, p.K, false, false);
+	p.op->attention_tangent(p.d, x->o, x->lse, t->q, x->q, work->turned, x->k, kv->v, x->v, t->o, t->lse, &p.shape, work->attention);
+	p.op->gemm(p.d, false, true, p.T, D, D, 1, x->o, D, p.w + p.o->o, D, 0, x->s, D);
+	p.op->rmsnorm_tangent(p.d, work->y, D, x->s, D, t->s, D, t->r2, p.w + p.o->post_attention_norm, p.T, 1, D);
+	p.op->add(p.d, out, x->x, work->y, p.T * D);
+}
+
+/* From the adjoints of o (work->dn, [2, T, D]) to those of q, k, v before QK-norm (work->dqkv). */
+static void
+scores_backward(const struct ttt__run *r, const struct ttt__gradients *g, int64_t i, const struct ttt__kv *adjoint)
+{
+	struct place p = place_of(r, i);
+	const struct ttt__layer_tape *t = &r->tape->layer[i], *x = r->tangent ? &r->tangent->layer[i] : NULL;
+	const struct ttt__kv *kv = &r->kv[i];
+	struct ttt__work *k = r->work;
+	int64_t D = p.D, TD = p.T * D, first = adjoint ? 0 : p.S;
+	float *uk = k->dk, *uv = adjoint ? adjoint[i].v : k->own + TD, *own_k, *own_v = uv + (p.S - first) * D;
+	float *bk = x ? k->own + 2 * TD : NULL, *bv = x ? k->own + 3 * TD : NULL, *bqkv = k->dqkv + 3 * TD;
+	float *dq = g->slow ? g->slow + p.o->q_norm : NULL, *dk = g->slow ? g->slow + p.o->k_norm : NULL;
+
+	p.op->rope(p.d, k->turned, D, kv->k, D, r->net->rope, 0, p.S + p.T, p.H, p.K, false, false);
+	p.op->zero(p.d, uk, (p.S + p.T - first) * D);
+	if (!adjoint)
+		p.op->zero(p.d, uv, TD);
+	p.op->attention_backward(p.d, k->dq, k->dq + TD, uk, uv, first, bk, bv, t->q, x ? x->q : NULL, k->turned, x ? x->k : NULL, kv->v,
+	    x ? x->v : NULL, t->o, x ? x->o : NULL, t->lse, x ? x->lse : NULL, k->dn, k->dn + TD, &p.shape, k->attention);
+	/* Adjoints of turned keys back to keys; those of own keys join what later chunks gave (kappa, u stream only). */
+	own_k = adjoint ? adjoint[i].k + p.S * D : k->own;
+	p.op->rope(p.d, adjoint ? adjoint[i].k : own_k, D, uk, D, r->net->rope, first, p.S + p.T - first, p.H, p.K, true, adjoint != NULL);
+	p.op->rope(p.d, k->dq, D, k->dq, D, r->net->rope, p.S, p.T, p.H, p.K, true, false);
+	if (x) {
+		p.op->rope(p.d, k->dq + TD, D, k->dq + TD, D, r->net->rope, p.S, p.T, p.H, p.K, true, false);
+		p.op->rope(p.d, bk, D, bk, D, r->net->rope, p.S, p.T, p.H, p.K, true, false);
+		p.op->copy_rows(p.d, bqkv + 2 * D, 3 * D, bv, D, p.T, D);
+	}
+	p.op->copy_rows(p.d, k->dqkv + 2 * D, 3 * D, own_v, D, p.T, D);
+	p.op->rmsnorm_backward(p.d, k->dqkv, bqkv, dq, false, 3 * D, k->dq, k->dq + TD, D, t->qkv, x ? x->qkv : NULL, 3 * D, t->rq,
+	    p.w + p.o->q_norm, p.T, p.H, p.K);
+	p.op->rmsnorm_backward(p.d, k->dqkv + D, bqkv + D, dk, false, 3 * D, own_k, bk, D, t->qkv + D, x ? x->qkv + D : NULL, 3 * D,
+	    t->rk, p.w + p.o->k_norm, p.T, p.H, p.K);
+}
+
+void
+ttt__attention_backward(const struct ttt__run *r, const struct ttt__gradients *g, int64_t i, const struct ttt__kv *adjoint, bool stop)
+{
+	struct place p = place_of(r, i);
+	const struct ttt__layer_tape *t = &r->tape->layer[i], *x = r->tangent ? &r->tangent->layer[i] : NULL;
+	struct ttt__work *k = r->work;
+	int64_t D = p.D, TD = p.T * D, rows = x ? 2 * p.T : p.T;
+	float *s = g->slow;
+
+	p.op->rmsnorm_backward(p.d, k->ds, k->ds + TD, s ? s + p.o->post_attention_norm : NULL, false, D, k->residual, k->residual + TD, D, t->s,
+	    x ? x->s : NULL, D, t->r2, p.w + p.o->post_attention_norm, p.T, 1, D);
+	if (s)
+		p.op->gemm(p.d, true, false, D, D, p.T, 1, k->ds, D, t->o, D, 1, s + p.o->o, D);
+	if (s && x)
+		p.op->gemm(p.d, true, false, D, D, p.T, 1, k->ds + TD, D, x->o, D, 1, s + p.o->o, D);
+	p.op->gemm(p.d, false, false, rows, D, D, 1, k->ds, D, p.w + p.o->o, D, 0, k->dn, D);
+	scores_backward(r, g, i, adjoint);
+	if (s)
+		p.op->gemm(p.d, true, false, 3 * D, D, p.T, 1, k->dqkv, 3 * D, t->n, D, 1, s + p.o->q, D);
+	if (s && x)
+		p.op->gemm(p.d, true, false, 3 * D, D, p.T, 1, k->dqkv + 3 * TD, 3 * D, x->n, D, 1, s + p.o->q, D);
+	if (stop && !s)
+		return;
+	p.op->gemm(p.d, false, false, rows, D, 3 * D, 1, k->dqkv, 3 * D, p.w + p.o->q, D, 0, k->dn, D);
+	p.op->rmsnorm_backward(p.d, k->residual, k->residual + TD, s ? s + p.o->input_norm : NULL, true, D, k->dn, k->dn + TD, D, t->x,
+	    x ? x->x : NULL, D, t->r1, p.w + p.o->input_norm, p.T, 1, D);
+}

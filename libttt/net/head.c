@@ -1,0 +1,156 @@
+/* Final norm, tied head and cross-entropy, by tiles of the vocabulary: logits of a chunk are never stored. Forward, tangent, backward:
+ * METAGRAD.md section 4, row "tied head + CE". p = softmax, m = p E, E_y the target's row. Also the embedding, which shares E. */
+#include "libttt/net/network.h"
+
+void
+ttt__embed_forward(const struct ttt__run *r, float *x, const int32_t *id)
+{
+	struct ttt_device *d = r->net->device;
+
+	d->ops->gather_rows(d, x, r->w.slow + r->net->parameters->embed, id, r->T, r->net->config.d_model);
+}
+
+void
+ttt__embed_backward(const struct ttt__run *r, const struct ttt__gradients *g, const int32_t *id, const float *u)
+{
+	struct ttt_device *d = r->net->device;
+
+	d->ops->scatter_rows(d, g->slow + r->net->parameters->embed, id, 1, u, r->T, r->net->config.d_model);
+}
+
+void
+ttt__head_forward(const struct ttt__run *r, const int32_t *target, bool mean)
+{
+	struct ttt_device *d = r->net->device;
+	const struct ttt__ops *op = d->ops;
+	const struct ttt_config *c = &r->net->config;
+	struct ttt__head_tape *t = &r->tape->head;
+	struct ttt__work *k = r->work;
+	int64_t T = r->T, D = c->d_model, V = c->n_vocab;
+	const float *E = r->w.slow + r->net->parameters->embed;
+	float *max = k->row, *sum = k->row + T, *keep = k->row + 2 * T;
+
+	op->rmsnorm_forward(d, t->n, D, t->r, t->x, D, r->w.slow + r->net->parameters->final_norm, T, 1, D, c->rms_eps);
+	op->softmax_start(d, max, sum, T);
+	for (int64_t j = 0; j < V; j += k->tile) {
+		int64_t n = V - j < k->tile ? V - j : k->tile;
+
+		op->gemm(d, false, true, T, n, D, 1, t->n, D, E + j * D, D, 0, k->z, n);
+		op->softmax_tile(d, k->z, max, sum, keep, T, n);
+		if (!mean)
+			continue;
+		if (j)
+			op->combine_rows(d, t->m, keep, t->m, NULL, NULL, T, D);
+		op->gemm(d, false, false, T, D, n, 1, k->z, n, E + j * D, D, j ? 1 : 0, t->m, D);
+	}
+	op->softmax_end(d, t->lse, sum, max, sum, T);
+	if (mean)
+		op->combine_rows(d, t->m, sum, t->m, NULL, NULL, T, D);
+	op->gather_rows(d, t->y, E, target, T, D);
+	op->dot_rows(d, t->zy, t->n, t->y, T, D);
+}
+
+void
+ttt__head_logits(const struct ttt__run *r, float *z)
+{
+	struct ttt_device *d = r->net->device;
+	const struct ttt_config *c = &r->net->config;
+	struct ttt__head_tape *t = &r->tape->head;
+
+	d->ops->rmsnorm_forward(d, t->n, c->d_model, t->r, t->x, c->d_model, r->w.slow + r->net->parameters->final_norm, r->T, 1,
+	    c->d_model, c->rms_eps);
+	d->ops->gemm(d, false, true, r->T, c->n_vocab, c->d_model, 1, t->n, c->d_model, r->w.slow + r->net->parameters->embed,
+	    c->d_model, 0, z, c->n_vocab);
+}
+
+void
+ttt__head_tangent(const struct ttt__run *r)
+{
+	struct ttt_device *d = r->net->device;
+	int64_t D = r->net->config.d_model;
+	struct ttt__head_tape *t = &r->tape->head, *x = &r->tangent->head;
+
+	d->ops->rmsnorm_tangent(d, x->n, D, x->x, D, t->x, D, t->r, r->w.slow + r->net->parameters->final_norm, r->T, 1, D);
+}
+
+/* Ordinary: dE_j += P_j' (om n) by tiles, less om n at the targets. t1 = om n. */
+static void
+embedding_gradient(const struct ttt__run *r, float *dE, const int32_t *target, const float *om)
+{
+	struct ttt_device *d = r->net->device;
+	const struct ttt__ops *op = d->ops;
+	struct ttt__head_tape *t = &r->tape->head;
+	struct ttt__work *k = r->work;
+	int64_t T = r->T, D = r->net->config.d_model, V = r->net->config.n_vocab;
+	const float *E = r->w.slow + r->net->parameters->embed;
+
+	op->combine_rows(d, k->t1, om, t->n, NULL, NULL, T, D);
+	for (int64_t j = 0; j < V; j += k->tile) {
+		int64_t n = V - j < k->tile ? V - j : k->tile;
+
+		op->gemm(d, false, true, T, n, D, 1, t->n, D, E + j * D, D, 0, k->z, n);
+		op->softmax_known(d, k->z, NULL, t->lse, T, n);
+		op->gemm(d, true, false, n, D, T, 1, k->z, n, k->t1, D, 1, dE + j * D, D);
+	}
+	op->scatter_rows(d, dE, target, -1, k->t1, T, D);
+}
+
+/* Dual: u of n (in dn, which already holds om_out (m - E_y) - om_in c m) += om_in (p rz) E, and
+ * dE_j += P_j' [(om_out - om_in c) n + om_in rn] + (p rz)_j' [om_in n], less om_out n + om_in rn at the targets. */
+static void
+dual_tiles(const struct ttt__run *r, float *dE, const int32_t *target, const float *om_in, const float *om_out, const float *a)
+{
+	struct ttt_device *d = r->net->device;
+	const struct ttt__ops *op = d->ops;
+	struct ttt__head_tape *t = &r->tape->head, *x = &r->tangent->head;
+	struct ttt__work *k = r->work;
+	int64_t T = r->T, D = r->net->config.d_model, V = r->net->config.n_vocab;
+	const float *E = r->w.slow + r->net->parameters->embed;
+
+	op->combine_rows(d, k->t1, a, t->n, om_in, x->n, T, D);
+	op->combine_rows(d, k->t2, om_in, t->n, NULL, NULL, T, D);
+	for (int64_t j = 0; j < V; j += k->tile) {
+		int64_t n = V - j < k->tile ? V - j : k->tile;
+
+		op->gemm(d, false, true, T, n, D, 1, t->n, D, E + j * D, D, 0, k->z, n);
+		op->gemm(d, false, true, T, n, D, 1, x->n, D, E + j * D, D, 0, k->rz, n);
+		op->softmax_known(d, k->z, k->rz, t->lse, T, n);
+		op->gemm(d, false, false, T, D, n, 1, k->rz, n, E + j * D, D, j ? 1 : 0, k->y, D);
+		op->gemm(d, true, false, n, D, T, 1, k->z, n, k->t1, D, 1, dE + j * D, D);
+		op->gemm(d, true, false, n, D, T, 1, k->rz, n, k->t2, D, 1, dE + j * D, D);
+	}
+	op->combine_rows(d, k->y, om_in, k->y, NULL, NULL, T, D);
+	op->axpy(d, k->dn, 1, k->y, T * D);
+	op->combine_rows(d, k->t1, om_out, t->n, om_in, x->n, T, D);
+	op->scatter_rows(d, dE, target, -1, k->t1, T, D);
+}
+
+void
+ttt__head_backward(const struct ttt__run *r, const struct ttt__gradients *g, const int32_t *target, const struct ttt__row_weights *inner,
+    const struct ttt__row_weights *outer)
+{
+	struct ttt_device *d = r->net->device;
+	const struct ttt__ops *op = d->ops;
+	const struct ttt__parameters *p = r->net->parameters;
+	struct ttt__head_tape *t = &r->tape->head, *x = r->tangent ? &r->tangent->head : NULL;
+	struct ttt__work *k = r->work;
+	int64_t T = r->T, D = r->net->config.d_model;
+	float *c = k->row + 3 * T, *a = k->row + 4 * T, *w = k->row + 5 * T;
+	float *dE = g->slow ? g->slow + p->embed : NULL;
+
+	op->combine_rows(d, k->dn, outer->om, t->m, outer->minus, t->y, T, D);
+	if (x) {
+		op->combine_rows(d, k->dn + T * D, inner->om, t->m, inner->minus, t->y, T, D);
+		op->dot_rows(d, c, x->n, t->m, T, D);
+		/* a = - om_in c, as rows of one element; u += a m; w = om_out + a */
+		op->combine_rows(d, a, inner->minus, c, NULL, NULL, T, 1);
+		op->combine_rows(d, k->t1, a, t->m, NULL, NULL, T, D);
+		op->axpy(d, k->dn, 1, k->t1, T * D);
+		op->add(d, w, a, outer->om, T);
+		dual_tiles(r, dE, target, inner->om, outer->om, w);
+	} else if (dE) {
+		embedding_gradient(r, dE, target, outer->om);
+	}
+	op->rmsnorm_backward(d, k->residual, k->residual + T * D, g->slow ? g->slow + p->final_norm : NULL, false, D, k->dn, k->dn + T * D, D,
+	    t->x, x ? x->x : NULL, D, t->r, r->w.slow + p->final_norm, T, 1, D);
+}

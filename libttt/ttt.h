@@ -1,0 +1,407 @@
+/* libttt: a language model that learns what it reads (TTT-E2E, arXiv 2512.23675).
+ *
+ * The whole public interface. An object ttt_X is made by ttt_X_create() or ttt_X_open(), freed by ttt_X_free(), and
+ * free(NULL) does nothing. A fallible call returns an enum ttt_status and takes a struct ttt_error as its last argument;
+ * the error is written only on failure. The library never prints, never exits, and holds no global mutable state.
+ * A struct ttt_model is immutable and may be shared by threads; every other object belongs to one thread at a time.
+ *
+ * Letters: T tokens of a chunk, D width, H heads, K head size, F MLP width, V vocabulary, L blocks, P suffix blocks.
+ * Tensors are float32, row-major, last index fastest, written [T, D]. Losses are in nats unless a comment says bits. */
+#ifndef TTT_H
+#define TTT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* ------------------------------------------------------------------------------------------------ errors */
+
+enum ttt_status {
+	TTT_OK = 0,
+	TTT_E_USAGE,       /* an argument that no state of the object allows */
+	TTT_E_IO,          /* reading, writing, opening; text ends with the system's reason */
+	TTT_E_FORMAT,      /* a file that is not what it should be */
+	TTT_E_SHAPE,       /* tensors that do not fit the model */
+	TTT_E_RANGE,       /* a token id outside the vocabulary, a number outside its limits */
+	TTT_E_MEMORY,      /* no memory, or more than an option allows */
+	TTT_E_UNSUPPORTED, /* well-formed, but not built or not implemented */
+	TTT_E_LOCKED,      /* another process holds the lock, and the wait is over */
+	TTT_E_INTERRUPTED  /* a callback asked to stop */
+};
+
+/* One finished sentence, without a full stop, that names the object, what failed and why ("model.safetensors: tensor
+ * 'x' is [2, 3] but config.json says [2, 4]"); hint says what to do, or is empty. */
+struct ttt_error {
+	enum ttt_status status;
+	char text[512];
+	char hint[256];
+};
+
+/* "1.0.0", as in configure.ac. */
+const char *ttt_version(void);
+
+/* ------------------------------------------------------------------------------------------------ device */
+
+struct ttt_device; /* a backend of kernels/kernels.h with its memory and threads */
+
+struct ttt_device_options {
+	const char *name;    /* "cpu"; "cuda" says plainly that it is not built */
+	const char *kernels; /* instruction set: "plain", "avx2", "avx512"; NULL: the best this processor has */
+	int n_thread;        /* 0: all processors this process may use */
+};
+
+/* Make a device. o NULL: the defaults above. Errors: TTT_E_UNSUPPORTED (not built, or this processor lacks the set).
+ * The device must outlive what is made on it. */
+enum ttt_status ttt_device_create(struct ttt_device **out, const struct ttt_device_options *o, struct ttt_error *err);
+void ttt_device_free(struct ttt_device *d);
+/* One line: backend, instruction set, threads, matrix library. Borrowed; lives as long as the device. */
+const char *ttt_device_describe(const struct ttt_device *d);
+
+/* ------------------------------------------------------------------------------------------------ model */
+
+/* What config.json says, under its names (right). Sizes were checked when it was read. */
+struct ttt_config {
+	int64_t n_vocab;          /* V  vocab_size */
+	int64_t d_model;          /* D  hidden_size = H * K */
+	int64_t n_layer;          /* L  num_hidden_layers */
+	int64_t n_layer_suffix;   /* P  num_suffix_layers: the last P blocks have a prime MLP; 0 = a plain Transformer */
+	int64_t n_head;           /* H  num_attention_heads = num_key_value_heads */
+	int64_t d_head;           /* K  head_dim, even */
+	int64_t d_ff;             /* F  intermediate_size */
+	int64_t d_prime;          /* F' prime_intermediate_size; 0 exactly when P is 0 */
+	int64_t window;           /* sliding_window: keys a query sees, itself included; 0 = all (full attention) */
+	int64_t chunk;            /* chunk_size: tokens between two inner steps */
+	int64_t seq_length;       /* seq_length: tokens of a training sequence */
+	int64_t bos;              /* bos_token_id: targets equal to it carry no loss; -1 = none */
+	double rope_theta;        /* rope_theta */
+	double rms_eps;           /* rms_norm_eps */
+	double inner_lr;          /* inner_lr */
+	double inner_clip;        /* inner_clip: global norm of an inner gradient; <= 0 = off */
+	double inner_lr_effective; /* inner_lr_effective: what reading uses; inner_lr where absent */
+};
+
+struct ttt_model;     /* configuration, slow weights, initial fast weights, tokenizer */
+struct ttt_tokenizer; /* below */
+
+/* Open a model directory (config.json, model.safetensors or its index, tokenizer.json if there is one), or with dir NULL the
+ * embedded model. Every size is checked before memory is taken; weights must be finite.
+ * Errors: TTT_E_IO, TTT_E_FORMAT, TTT_E_SHAPE, TTT_E_MEMORY. */
+enum ttt_status ttt_model_open(struct ttt_model **out, struct ttt_device *d, const char *dir, struct ttt_error *err);
+void ttt_model_free(struct ttt_model *m);
+const struct ttt_config *ttt_model_config(const struct ttt_model *m);
+/* The directory's name, or "embedded". Borrowed. */
+const char *ttt_model_name(const struct ttt_model *m);
+/* BLAKE2b-256 of configuration, weights and tokenizer, 64 hex digits. Borrowed. */
+const char *ttt_model_checksum(const struct ttt_model *m);
+/* NULL where the directory has no tokenizer.json. Borrowed. */
+const struct ttt_tokenizer *ttt_model_tokenizer(const struct ttt_model *m);
+/* Parameters in all, and those that learn while reading (one sequence's fast weights). */
+int64_t ttt_model_n_parameter(const struct ttt_model *m);
+int64_t ttt_model_n_fast(const struct ttt_model *m);
+/* A new model from a configuration file: linears and embedding normal(0, init_std) or, for prime MLPs with
+ * prime_fan_in, normal(0, 1/sqrt(fan-in)); norms 1. Writes config.json, model.safetensors and, where tokenizer is not NULL,
+ * a copy of that file as tokenizer.json into dir, which is made. Source: SEMANTICS section 9 (official: all 0.02). */
+struct ttt_init_options {
+	const char *config;    /* path of the configuration */
+	const char *tokenizer; /* path of a tokenizer.json, or NULL */
+	uint64_t seed;
+	double init_std;       /* 0: 0.02 */
+	bool prime_fan_in;
+};
+enum ttt_status ttt_model_init(const char *dir, const struct ttt_init_options *o, struct ttt_error *err);
+
+/* ------------------------------------------------------------------------------------------------ tokenizer */
+
+/* Byte-level BPE as a Hugging Face tokenizer.json describes it (ByteLevel and Split pre-tokenizers, NFC, ignore_merges, added
+ * tokens). What is not understood is an error, never ignored. label names the data in errors. Errors: TTT_E_IO, TTT_E_FORMAT,
+ * TTT_E_UNSUPPORTED. */
+enum ttt_status ttt_tokenizer_open(struct ttt_tokenizer **out, const char *path, struct ttt_error *err);
+enum ttt_status ttt_tokenizer_parse(struct ttt_tokenizer **out, const void *json, size_t n, const char *label,
+    struct ttt_error *err);
+void ttt_tokenizer_free(struct ttt_tokenizer *t);
+/* One more than the largest id. */
+int64_t ttt_tokenizer_n_vocab(const struct ttt_tokenizer *t);
+/* The bytes of token id (special tokens: their text). Borrowed, *n bytes; NULL for an id outside the vocabulary. */
+const unsigned char *ttt_tokenizer_bytes(const struct ttt_tokenizer *t, int32_t id, size_t *n);
+
+struct ttt_ids { /* a growing array of token ids; zero-initialise; free(v.id) */
+	int32_t *id;
+	int64_t n, capacity;
+};
+
+struct ttt_encoder; /* a stream of bytes on its way to tokens */
+
+/* t must outlive the encoder. */
+enum ttt_status ttt_encoder_create(struct ttt_encoder **out, const struct ttt_tokenizer *t, struct ttt_error *err);
+void ttt_encoder_free(struct ttt_encoder *e);
+/* Take n bytes and append the ids that no later byte can change. However the bytes are cut, the ids are the same. Bytes that
+ * are not UTF-8 become tokens of their own and come back as they were. */
+enum ttt_status ttt_encoder_feed(struct ttt_encoder *e, struct ttt_ids *out, const void *bytes, size_t n,
+    struct ttt_error *err);
+/* The stream has ended: append the ids of what was held back. The encoder is then as new. */
+enum ttt_status ttt_encoder_end(struct ttt_encoder *e, struct ttt_ids *out, struct ttt_error *err);
+/* The input bytes held back (not yet tokens). Fed to a new encoder they restore this one. Borrowed until the next call. */
+const unsigned char *ttt_encoder_pending(const struct ttt_encoder *e, size_t *n);
+
+/* Train a byte-level BPE (GPT-2 style merges, Llama-3 style pre-tokenizer pattern) of n_vocab tokens, the 256 bytes and the
+ * named special tokens included, on files, and write a tokenizer.json. Same files, same result. */
+struct ttt_tokenizer_train_options {
+	int64_t n_vocab;
+	const char *const *special; /* NULL-terminated; may be NULL */
+	size_t max_bytes;           /* 0: read all */
+};
+enum ttt_status ttt_tokenizer_train(const char *out_path, const char *const *files, size_t n_files,
+    const struct ttt_tokenizer_train_options *o, struct ttt_error *err);
+
+/* ------------------------------------------------------------------------------------------------ session */
+
+/* One stream on its way through a model: fast weights, key-value window, the tokens not yet filling a chunk. */
+struct ttt_session;
+
+enum ttt_attention { TTT_WINDOW = 0, TTT_FULL }; /* the model's own window, or every earlier token (memory grows) */
+
+enum ttt_rule { TTT_RULE_SGD = 0 }; /* how a clipped gradient moves the fast weights */
+
+/* m must outlive the session. */
+enum ttt_status ttt_session_create(struct ttt_session **out, const struct ttt_model *m, enum ttt_attention a,
+    struct ttt_error *err);
+/* A copy that goes its own way. */
+enum ttt_status ttt_session_clone(struct ttt_session **out, const struct ttt_session *s, struct ttt_error *err);
+void ttt_session_free(struct ttt_session *s);
+
+/* What a chunk gave. nll[i] is -log p(target[i] | all before it), measured BEFORE the chunk's own step. */
+struct ttt_chunk_report {
+	int64_t first;         /* position in the stream of target[0] */
+	int64_t n;             /* targets scored */
+	const int32_t *target; /* [n] borrowed during the call */
+	const float *nll;      /* [n] nats, borrowed during the call */
+	double loss;           /* mean nll of the unmasked targets */
+	double grad_norm;      /* of the inner gradient before clipping; 0 when nothing was learned */
+};
+typedef void ttt_chunk_fn(void *ctx, const struct ttt_chunk_report *r);
+
+struct ttt_feed {
+	bool learn;        /* take the inner step after each whole chunk */
+	double rate;       /* factor on the model's inner rate; 0 means 1 */
+	enum ttt_rule rule;
+	ttt_chunk_fn *fn;  /* called after every chunk; may be NULL */
+	void *ctx;
+};
+
+/* Append ids [n] to the stream. Whenever a chunk's inputs and targets are complete it runs: forward, report, and with learn the
+ * step of SEMANTICS section 4. The rest waits. how NULL: learn, rate 1, no report. Allocates nothing in the window attention.
+ * Errors: TTT_E_RANGE for an id outside the vocabulary (nothing was appended); TTT_E_MEMORY (full attention only). */
+enum ttt_status ttt_session_feed(struct ttt_session *s, const int32_t *ids, int64_t n, const struct ttt_feed *how,
+    struct ttt_error *err);
+/* Score the waiting tokens too, without learning and without changing the session: fn gets at most one report, of the targets
+ * from stream position from on (0: all that wait). */
+enum ttt_status ttt_session_peek(struct ttt_session *s, int64_t from, ttt_chunk_fn *fn, void *ctx, struct ttt_error *err);
+/* Natural-log probabilities of the next token after everything fed, waiting tokens included: logp [V] out (=). */
+enum ttt_status ttt_session_next(struct ttt_session *s, float *logp, struct ttt_error *err);
+/* Fast weights back to the model's initial ones; window and waiting tokens stay. */
+void ttt_session_reset_fast(struct ttt_session *s);
+/* Window and waiting tokens forgotten, as at the start of a stream; fast weights stay. */
+void ttt_session_reset_window(struct ttt_session *s);
+/* Tokens fed so far, waiting ones included. */
+int64_t ttt_session_n_token(const struct ttt_session *s);
+/* The tokens that wait: the inputs of the chunk being filled. Borrowed until the next call. */
+const int32_t *ttt_session_pending(const struct ttt_session *s, int64_t *n);
+/* 2-norm of (fast weights - initial fast weights), and of the initial ones. */
+void ttt_session_drift(const struct ttt_session *s, double *moved, double *initial);
+
+/* ------------------------------------------------------------------------------------------------ state */
+
+/* A session together with what state.ttt keeps: tokenizer's pending bytes, sources, passages, loss curve. */
+struct ttt_state;
+
+/* A growing text with names: what was absorbed, in records of whole lines. Spools to an unlinked temporary file. */
+struct ttt_record {
+	const char *name;     /* source, "-" for standard input. Borrowed until the next call */
+	int64_t first_line;   /* line number of the first byte, from 1 */
+	const char *text;     /* n bytes, not NUL-terminated */
+	size_t n;
+};
+
+struct ttt_state_options {
+	bool no_passages;        /* keep no text */
+	size_t passages_max;     /* bytes of text kept, oldest dropped first; 0: 256 MiB */
+	bool no_learn;           /* fill window and passages only */
+	double rate;             /* factor on the inner rate; 0 means 1 */
+	enum ttt_rule rule;
+};
+
+/* A new state on model m, at the start of a stream (the model's BOS, where it has one and a tokenizer, is the first token). */
+enum ttt_status ttt_state_create(struct ttt_state **out, const struct ttt_model *m, const struct ttt_state_options *o,
+    struct ttt_error *err);
+/* Read a state file made with model m ("-" reads standard input). Everything is checked before any of it is believed.
+ * Errors: TTT_E_IO, TTT_E_FORMAT (damaged, newer version), TTT_E_SHAPE (another model). */
+enum ttt_status ttt_state_open(struct ttt_state **out, const char *path, const struct ttt_model *m,
+    const struct ttt_state_options *o, struct ttt_error *err);
+void ttt_state_free(struct ttt_state *s);
+
+/* Name what comes next: the text fed from here belongs to source name, from line 1 on. Changes no token. */
+enum ttt_status ttt_state_source(struct ttt_state *s, const char *name, struct ttt_error *err);
+/* Absorb n bytes of text. Needs the model's tokenizer. report, where not NULL, sees every chunk. */
+enum ttt_status ttt_state_absorb(struct ttt_state *s, const void *bytes, size_t n, ttt_chunk_fn *report, void *ctx,
+    struct ttt_error *err);
+/* Absorb token ids instead; they leave no passages. */
+enum ttt_status ttt_state_absorb_ids(struct ttt_state *s, const int32_t *ids, int64_t n, ttt_chunk_fn *report, void *ctx,
+    struct ttt_error *err);
+
+enum ttt_compress { TTT_COMPRESS_GZIP = 0, TTT_COMPRESS_ZSTD, TTT_COMPRESS_NONE };
+
+struct ttt_save_options {
+	enum ttt_compress compress;
+	bool window_tail; /* leave the key-value window out; it is made again from the last tokens when the state is opened */
+};
+
+/* Write the state to a stream, or to a path by temporary file, fsync and rename, mode 0600: the old file or the new one, never
+ * a part. Same content, same bytes. o NULL: defaults. */
+enum ttt_status ttt_state_write(struct ttt_state *s, FILE *f, const struct ttt_save_options *o, struct ttt_error *err);
+enum ttt_status ttt_state_save(struct ttt_state *s, const char *path, const struct ttt_save_options *o,
+    struct ttt_error *err);
+
+/* The session inside. Borrowed; feeding it directly leaves tokenizer and passages behind. */
+struct ttt_session *ttt_state_session(struct ttt_state *s);
+/* Bytes held back by the tokenizer. Borrowed until the next call. */
+const unsigned char *ttt_state_pending(const struct ttt_state *s, size_t *n);
+
+/* What is known of a state without its model: read from manifest.json alone. */
+struct ttt_state_info {
+	int version;
+	char model_name[128], model_checksum[65], rule[16];
+	int64_t n_token, n_byte, n_chunk, n_pending_token, n_pending_byte;
+	int64_t n_source, n_passage_byte, n_passage_record;
+	double rate, loss_first, loss_last, drift;
+	bool has_window;
+};
+enum ttt_status ttt_state_info_read(struct ttt_state_info *out, const char *path, struct ttt_error *err);
+enum ttt_status ttt_state_info(struct ttt_state *s, struct ttt_state_info *out, struct ttt_error *err);
+/* Sources in the order they came: name, bytes absorbed. i from 0; false past the end. */
+bool ttt_state_source_at(const struct ttt_state *s, int64_t i, const char **name, int64_t *n_byte);
+/* The loss curve: i-th point (tokens absorbed so far, mean loss in nats since the point before). False past the end. */
+bool ttt_state_curve_at(const struct ttt_state *s, int64_t i, int64_t *n_token, double *loss);
+/* Walk the passages from the oldest. *cursor starts at 0; returns false at the end or, with err->status set, on a failure. */
+bool ttt_state_record_next(struct ttt_state *s, int64_t *cursor, struct ttt_record *r, struct ttt_error *err);
+
+/* Check every checksum of a file, then score the last whole chunk again from what is stored; it must give the stored loss. *ok and a
+ * sentence in err->text when not. */
+enum ttt_status ttt_state_verify(const char *path, const struct ttt_model *m, bool *ok, struct ttt_error *err);
+/* Write the fast weights, under their parameter names, as safetensors. */
+enum ttt_status ttt_state_export(struct ttt_state *s, const char *path, struct ttt_error *err);
+
+/* A lock on path ("path.lock", flock), so that two updates queue. wait_seconds < 0 waits for ever. Errors: TTT_E_LOCKED, TTT_E_IO. */
+struct ttt_lock;
+enum ttt_status ttt_lock_take(struct ttt_lock **out, const char *path, double wait_seconds, struct ttt_error *err);
+void ttt_lock_release(struct ttt_lock *l);
+
+/* ------------------------------------------------------------------------------------------------ inputs */
+
+/* A sequence of named byte streams: files, directories (recursive), archives, compressed files, standard input. */
+struct ttt_input;
+
+struct ttt_input_options {
+	bool recursive;   /* walk directories, names in byte order; else a directory is an error */
+	bool archive;     /* every input is an archive; its regular members come by name */
+	bool keep_binary; /* do not skip binary files */
+	bool skip_errors; /* an unreadable file is noted and passed over */
+};
+/* Notes (skipped binary file, unreadable file) go to note(ctx, text), which may be NULL. names [n] are borrowed until free; "-" is
+ * standard input; n = 0 means standard input. */
+enum ttt_status ttt_input_open(struct ttt_input **out, const char *const *names, size_t n, const struct ttt_input_options *o,
+    void (*note)(void *ctx, const char *text), void *ctx, struct ttt_error *err);
+/* Go to the next stream: *name is borrowed until the next call, *size its size in bytes or -1; *name NULL at the end. */
+enum ttt_status ttt_input_next(struct ttt_input *in, const char **name, int64_t *size, struct ttt_error *err);
+/* Read on in the current stream: *n = 0 at its end. */
+enum ttt_status ttt_input_read(struct ttt_input *in, void *buffer, size_t capacity, size_t *n, struct ttt_error *err);
+/* How many notes said that something was not read at all. */
+int64_t ttt_input_n_failed(const struct ttt_input *in);
+void ttt_input_free(struct ttt_input *in);
+
+/* Token ids as text: a line a document, ids separated by blanks. Reads one line into out (emptied first); *more is false at the
+ * end. line counts from 1 and names the place in errors. Errors: TTT_E_FORMAT, TTT_E_RANGE (id outside [0, n_vocab)). */
+enum ttt_status ttt_ids_read_line(FILE *f, const char *label, int64_t *line, int64_t n_vocab, struct ttt_ids *out, bool *more,
+    struct ttt_error *err);
+
+/* ------------------------------------------------------------------------------------------------ asking */
+
+/* The passages of a state, indexed in memory (SQLite FTS5) and reordered by the adapted model. */
+struct ttt_ask;
+
+struct ttt_ask_options {
+	int64_t k;          /* passages wanted; 0: 5 */
+	bool no_model;      /* by the index alone */
+	double floor;       /* scores below mean: nothing bears on the question; 0: the built-in floor */
+};
+struct ttt_passage {
+	const char *file;
+	int64_t start, end; /* lines, from 1, both included */
+	double score;
+	const char *text;   /* its lines; n bytes */
+	size_t n;
+	int64_t best;       /* the line that bears most on the question, from 1 */
+};
+struct ttt_answer {
+	struct ttt_passage *passage; /* [n] best first; borrowed until the next question or free */
+	int64_t n;
+	bool bears;                  /* something absorbed bears on the question */
+};
+/* s must outlive the object. Errors: TTT_E_USAGE when the state keeps no passages. */
+enum ttt_status ttt_ask_create(struct ttt_ask **out, struct ttt_state *s, const struct ttt_ask_options *o,
+    struct ttt_error *err);
+void ttt_ask_free(struct ttt_ask *a);
+enum ttt_status ttt_ask_question(struct ttt_ask *a, const char *question, struct ttt_answer *out, struct ttt_error *err);
+/* Continue text with the adapted model: up to n tokens, each handed to fn as bytes; stops when fn returns false. temperature 0
+ * takes the likeliest token. */
+enum ttt_status ttt_complete(struct ttt_state *s, const char *text, size_t text_n, int64_t n, double temperature, uint64_t seed,
+    bool (*fn)(void *ctx, const unsigned char *bytes, size_t n), void *ctx, struct ttt_error *err);
+
+/* ------------------------------------------------------------------------------------------------ training */
+
+enum ttt_mode { TTT_MODE_TTT = 0, TTT_MODE_WINDOW, TTT_MODE_FULL }; /* meta-training; fast weights held at W_0; no window either */
+
+/* Exact gradient of the outer loss (mean over sequences of the mean of chunk losses, SEMANTICS 2, 4, 6) by METAGRAD.md section 3. */
+struct ttt_trainer;
+
+struct ttt_train_options {
+	enum ttt_mode mode;
+	bool first_order;      /* drop the second-order terms (v = 0) */
+	double init_lr, lr, end_lr;       /* SEMANTICS 7 */
+	int64_t warmup_steps, decay_steps;
+	double b1, b2, eps, weight_decay, clip;
+	double ilr_init;                  /* inner rate at step 0, as in SEMANTICS 4 */
+	int64_t ilr_warmup_steps;         /* 0: inner_lr from the start */
+};
+/* A trainer on a copy of m's weights. */
+enum ttt_status ttt_trainer_create(struct ttt_trainer **out, const struct ttt_model *m, const struct ttt_train_options *o,
+    struct ttt_error *err);
+void ttt_trainer_free(struct ttt_trainer *t);
+/* Loss and gradient of n_seq sequences of n_token ids each (n_token - 1 a multiple of the chunk): ids [n_seq, n_token]. Replaces the
+ * gradient held. inner_rate < 0: the model's inner_lr_effective. */
+enum ttt_status ttt_trainer_gradient(struct ttt_trainer *t, const int32_t *ids, int64_t n_seq, int64_t n_token, double inner_rate,
+    double *loss, struct ttt_error *err);
+/* One outer step on a batch: gradient, clip by global norm, AdamW (SEMANTICS 7). */
+struct ttt_step_report {
+	int64_t step;        /* counted from 0 */
+	double loss, grad_norm, lr, inner_rate;
+};
+enum ttt_status ttt_trainer_step(struct ttt_trainer *t, const int32_t *ids, int64_t n_seq, int64_t n_token,
+    struct ttt_step_report *r, struct ttt_error *err);
+/* Gradients as safetensors, named as the parameters. */
+enum ttt_status ttt_trainer_write_gradient(struct ttt_trainer *t, const char *path, struct ttt_error *err);
+/* Parameters as a model directory's model.safetensors. */
+enum ttt_status ttt_trainer_write_model(struct ttt_trainer *t, const char *path, struct ttt_error *err);
+/* Everything needed to go on bit for bit (parameters, moments, step), atomically; and back. */
+enum ttt_status ttt_trainer_save(struct ttt_trainer *t, const char *path, struct ttt_error *err);
+enum ttt_status ttt_trainer_load(struct ttt_trainer *t, const char *path, struct ttt_error *err);
+int64_t ttt_trainer_n_step(const struct ttt_trainer *t);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

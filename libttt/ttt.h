@@ -145,8 +145,11 @@ enum ttt_status ttt_encoder_feed(struct ttt_encoder *e, struct ttt_ids *out, con
     struct ttt_error *err);
 /* The stream has ended: append the ids of what was held back. The encoder is then as new. */
 enum ttt_status ttt_encoder_end(struct ttt_encoder *e, struct ttt_ids *out, struct ttt_error *err);
-/* The input bytes held back (not yet tokens). Fed to a new encoder they restore this one. Borrowed until the next call. */
+/* The input bytes held back (not yet tokens), less than 64 KiB. Fed to a new encoder they restore this one; where tokens have
+ * been made before them, after ttt_encoder_continue. Borrowed until the next call. */
 const unsigned char *ttt_encoder_pending(const struct ttt_encoder *e, size_t *n);
+/* On a new encoder: what will be fed is not the start of its stream. This matters to tokenizers that put a blank there. */
+void ttt_encoder_continue(struct ttt_encoder *e);
 
 /* Train a byte-level BPE (GPT-2 style merges, Llama-3 style pre-tokenizer pattern) of n_vocab tokens, the 256 bytes and the
  * named special tokens included, on files, and write a tokenizer.json. Same files, same result. */

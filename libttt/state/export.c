@@ -1,0 +1,20 @@
+/* The fast weights as a file of their own. */
+#include "libttt/file.h"
+#include "libttt/state/members.h"
+
+enum ttt_status
+ttt_state_export(struct ttt_state *s, const char *path, struct ttt_error *err)
+{
+	struct ttt__replace r;
+	struct ttt__sink k = { .label = path };
+	enum ttt_status status = ttt__replace_open(&r, path, err);
+
+	if (status != TTT_OK)
+		return status;
+	k.file = r.f;
+	status = ttt__put_fast(s, &k, err);
+	if (status == TTT_OK)
+		return ttt__replace_commit(&r, err);
+	ttt__replace_abort(&r);
+	return status;
+}

@@ -1,0 +1,240 @@
+#include "libttt/state/passages.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+enum { COPY = 1 << 16 };
+static const int64_t COMPACT = INT64_C(16) << 20; /* dead bytes at the file's start worth removing */
+
+enum ttt_status
+ttt__sources_add(struct ttt__sources *s, const char *name, int64_t n_byte, struct ttt_error *err)
+{
+	struct ttt__source *grown;
+
+	if (s->n == s->capacity) {
+		grown = ttt__grow(s->p, s->capacity * 2 + 16, sizeof(*s->p));
+		if (grown == NULL)
+			return ttt__fail_memory(err, "the list of sources");
+		s->p = grown;
+		s->capacity = s->capacity * 2 + 16;
+	}
+	s->p[s->n] = (struct ttt__source){ .name = strdup(name), .n_byte = n_byte };
+	if (s->p[s->n].name == NULL)
+		return ttt__fail_memory(err, "the list of sources");
+	s->n++;
+	return TTT_OK;
+}
+
+void
+ttt__sources_free(struct ttt__sources *s)
+{
+	for (size_t i = 0; i < s->n; i++)
+		free(s->p[i].name);
+	free(s->p);
+	memset(s, 0, sizeof(*s));
+}
+
+enum ttt_status
+ttt__passages_start(struct ttt__passages *p, size_t max, struct ttt_error *err)
+{
+	memset(p, 0, sizeof(*p));
+	p->fd = -1;
+	p->max = max;
+	p->line = p->open_line = 1;
+	p->open = ttt__new(TTT__RECORD_MAX, 1);
+	return p->open == NULL ? ttt__fail_memory(err, "passages") : TTT_OK;
+}
+
+void
+ttt__passages_free(struct ttt__passages *p)
+{
+	if (p->open != NULL && p->fd >= 0)
+		close(p->fd);
+	free(p->record);
+	free(p->open);
+	memset(p, 0, sizeof(*p));
+	p->fd = -1;
+}
+
+/* A record may not be larger than all that may be kept. */
+static size_t
+record_max(const struct ttt__passages *p)
+{
+	return p->max > 0 && p->max < TTT__RECORD_MAX ? p->max : TTT__RECORD_MAX;
+}
+
+/* Move the live bytes to the start of the file once at least as many before them are dead. */
+static enum ttt_status
+compact(struct ttt__passages *p, struct ttt_error *err)
+{
+	int64_t dead = p->first < p->n ? p->record[p->first].offset : p->end;
+	enum ttt_status status = TTT_OK;
+	unsigned char *buffer;
+
+	if (dead < COMPACT || dead < p->end - dead)
+		return TTT_OK;
+	buffer = malloc(COPY);
+	if (buffer == NULL)
+		return ttt__fail_memory(err, "passages");
+	for (int64_t at = dead; at < p->end && status == TTT_OK; at += COPY) {
+		size_t n = p->end - at < COPY ? (size_t)(p->end - at) : COPY;
+
+		status = ttt__spool_read(p->fd, buffer, n, at, err);
+		if (status == TTT_OK)
+			status = ttt__spool_write(p->fd, buffer, n, at - dead, err);
+	}
+	free(buffer);
+	if (status != TTT_OK)
+		return status;
+	for (size_t i = p->first; i < p->n; i++)
+		p->record[i - p->first] = p->record[i];
+	p->n -= p->first;
+	p->first = 0;
+	for (size_t i = 0; i < p->n; i++)
+		p->record[i].offset -= dead;
+	p->end -= dead;
+	if (ftruncate(p->fd, p->end) != 0)
+		return ttt__fail(err, TTT_E_IO, "the temporary file for passages: cannot be cut: %s", strerror(errno));
+	return TTT_OK;
+}
+
+/* Drop the oldest records beyond the limit. Only what would be dropped later anyhow is dropped now. */
+static enum ttt_status
+trim(struct ttt__passages *p, struct ttt_error *err)
+{
+	while (p->first < p->n && p->n_byte + p->n_open > p->max)
+		p->n_byte -= p->record[p->first++].n;
+	return p->first > 0 ? compact(p, err) : TTT_OK;
+}
+
+static enum ttt_status
+spool_record(struct ttt__passages *p, const void *bytes, size_t n, size_t source, int64_t first_line, struct ttt_error *err)
+{
+	struct ttt__record_at *grown;
+	enum ttt_status status;
+
+	if (p->fd < 0)
+		p->fd = ttt__spool_open();
+	if (p->fd < 0)
+		return ttt__fail(err, TTT_E_IO, "the temporary file for passages: cannot be made: %s", strerror(errno));
+	if (p->n == p->capacity) {
+		grown = ttt__grow(p->record, p->capacity * 2 + 64, sizeof(*p->record));
+		if (grown == NULL)
+			return ttt__fail_memory(err, "passages");
+		p->record = grown;
+		p->capacity = p->capacity * 2 + 64;
+	}
+	status = ttt__spool_write(p->fd, bytes, n, p->end, err);
+	if (status != TTT_OK)
+		return status;
+	p->record[p->n++] = (struct ttt__record_at){ .offset = p->end, .first_line = first_line, .source = source, .n = (uint32_t)n };
+	p->end += (int64_t)n;
+	p->n_byte += n;
+	return TTT_OK;
+}
+
+/* Spool the first n open bytes; what follows them begins the next record. */
+static enum ttt_status
+close_record(struct ttt__passages *p, size_t n, struct ttt_error *err)
+{
+	enum ttt_status status;
+
+	if (n == 0)
+		return TTT_OK;
+	status = spool_record(p, p->open, n, p->source, p->open_line, err);
+	if (status != TTT_OK)
+		return status;
+	for (size_t i = 0; i < n; i++)
+		p->open_line += p->open[i] == '\n';
+	memmove(p->open, p->open + n, p->n_open - n);
+	p->n_open -= n;
+	return trim(p, err);
+}
+
+enum ttt_status
+ttt__passages_source(struct ttt__passages *p, size_t source, struct ttt_error *err)
+{
+	enum ttt_status status = close_record(p, p->n_open, err);
+
+	p->source = source;
+	p->line = p->open_line = 1;
+	return status;
+}
+
+/* The open bytes are a full record: it ends after its last newline, or nowhere better than here. */
+static enum ttt_status
+close_full(struct ttt__passages *p, size_t full, struct ttt_error *err)
+{
+	const unsigned char *newline = memrchr(p->open, '\n', full);
+
+	return close_record(p, newline != NULL ? (size_t)(newline - p->open) + 1 : full, err);
+}
+
+enum ttt_status
+ttt__passages_add(struct ttt__passages *p, const void *bytes, size_t n, struct ttt_error *err)
+{
+	const unsigned char *at = bytes;
+	size_t full = record_max(p);
+	enum ttt_status status = TTT_OK;
+
+	while (n > 0 && status == TTT_OK) {
+		size_t part;
+
+		/* a full record is closed when the next byte comes: only then is it known that there is one */
+		if (p->n_open >= full) {
+			status = close_full(p, full, err);
+			continue;
+		}
+		part = full - p->n_open < n ? full - p->n_open : n;
+		memcpy(p->open + p->n_open, at, part);
+		p->n_open += part;
+		for (size_t i = 0; i < part; i++)
+			p->line += at[i] == '\n';
+		at += part;
+		n -= part;
+	}
+	return status == TTT_OK ? trim(p, err) : status;
+}
+
+enum ttt_status
+ttt__passages_append(struct ttt__passages *p, size_t source, int64_t first_line, const void *bytes, size_t n, bool open,
+    struct ttt_error *err)
+{
+	enum ttt_status status = TTT_OK;
+
+	if (!open)
+		status = spool_record(p, bytes, n, source, first_line, err);
+	else {
+		memcpy(p->open, bytes, n);
+		p->n_open = n;
+		p->open_line = first_line;
+	}
+	p->source = source;
+	return status == TTT_OK ? trim(p, err) : status;
+}
+
+size_t
+ttt__passages_count(const struct ttt__passages *p)
+{
+	return p->n - p->first + (p->n_open > 0);
+}
+
+size_t
+ttt__passages_size(const struct ttt__passages *p)
+{
+	return p->n_byte + p->n_open;
+}
+
+enum ttt_status
+ttt__passages_read(const struct ttt__passages *p, size_t i, struct ttt__record_at *r, unsigned char *out, struct ttt_error *err)
+{
+	if (i < p->n - p->first) {
+		*r = p->record[p->first + i];
+		return ttt__spool_read(p->fd, out, r->n, r->offset, err);
+	}
+	*r = (struct ttt__record_at){ .first_line = p->open_line, .source = p->source, .n = (uint32_t)p->n_open };
+	memcpy(out, p->open, p->n_open);
+	return TTT_OK;
+}

@@ -1,0 +1,67 @@
+/* Temporary files that vanish with the process. */
+#include "libttt/state/passages.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+int
+ttt__spool_open(void)
+{
+	const char *dir = getenv("TMPDIR");
+	char path[4096];
+	int fd;
+
+	if (dir == NULL || dir[0] == '\0')
+		dir = "/tmp";
+	if ((size_t)snprintf(path, sizeof(path), "%s/ttt-XXXXXX", dir) >= sizeof(path)) {
+		errno = ENAMETOOLONG;
+		return -1;
+	}
+	fd = mkostemp(path, O_CLOEXEC);
+	if (fd >= 0)
+		(void)unlink(path);
+	return fd;
+}
+
+enum ttt_status
+ttt__spool_write(int fd, const void *p, size_t n, int64_t offset, struct ttt_error *err)
+{
+	const char *at = p;
+
+	while (n > 0) {
+		ssize_t done = pwrite(fd, at, n, offset);
+
+		if (done < 0 && errno == EINTR)
+			continue;
+		if (done <= 0)
+			return ttt__fail(err, TTT_E_IO, "the temporary file for passages: cannot write: %s",
+			    strerror(done < 0 ? errno : ENOSPC));
+		at += done;
+		n -= (size_t)done;
+		offset += done;
+	}
+	return TTT_OK;
+}
+
+enum ttt_status
+ttt__spool_read(int fd, void *p, size_t n, int64_t offset, struct ttt_error *err)
+{
+	char *at = p;
+
+	while (n > 0) {
+		ssize_t done = pread(fd, at, n, offset);
+
+		if (done < 0 && errno == EINTR)
+			continue;
+		if (done <= 0)
+			return ttt__fail(err, TTT_E_IO, "the temporary file for passages: cannot read: %s",
+			    done < 0 ? strerror(errno) : "it ends early");
+		at += done;
+		n -= (size_t)done;
+		offset += done;
+	}
+	return TTT_OK;
+}

@@ -1,0 +1,180 @@
+/* Asking a state: passages by index and cues (rank.c), the best of them reordered by what the adapted model makes of them. */
+#include "libttt/use/best.h"
+#include "libttt/use/relevance.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* Best evidence (rank.c) below which nothing absorbed bears on a question. Deliberately low, since a passage that is shown can be judged
+ * and one that is not cannot: on 121 questions that manual pages and C sources answer, and 8 that they do not, it refuses none of
+ * the 121 and 2 of the 8. */
+static const double FLOOR = 0.3;
+
+enum {
+	DEFAULT_K = 5,
+	RANKED_K = 100,    /* candidates kept for a question at least */
+	REORDERED_K = 20,  /* of which the model looks at the first */
+};
+
+struct ttt_ask {
+	struct ttt_ask_options options;
+	struct ttt__corpus corpus;
+	struct ttt__fulltext *index;
+	struct ttt__thesaurus *thesaurus;
+	struct ttt__ranker *ranker;
+	struct ttt__relevance *relevance; /* NULL without the model */
+	struct ttt_passage *passage;      /* [k] of the last answer */
+};
+
+static enum ttt_status
+read_records(struct ttt_ask *a, struct ttt_state *state, struct ttt_error *err)
+{
+	struct ttt_error local = { .status = TTT_OK };
+	struct ttt_record r;
+	int64_t cursor = 0;
+	enum ttt_status s = TTT_OK;
+
+	while (s == TTT_OK && ttt_state_record_next(state, &cursor, &r, &local))
+		s = ttt__corpus_add(&a->corpus, r.name, r.first_line, r.text, r.n, err);
+	if (s == TTT_OK && local.status != TTT_OK) {
+		if (err != NULL)
+			*err = local;
+		return local.status;
+	}
+	if (s == TTT_OK && a->corpus.text.n == 0)
+		return ttt__fail(err, TTT_E_USAGE, "the state keeps no passages: nothing was absorbed as text, or --no-passages was given");
+	return s == TTT_OK ? ttt__corpus_cut(&a->corpus, err) : s;
+}
+
+enum ttt_status
+ttt_ask_create(struct ttt_ask **out, struct ttt_state *state, const struct ttt_ask_options *o, struct ttt_error *err)
+{
+	struct ttt_ask *a = ttt__new(1, sizeof(*a));
+	enum ttt_status s;
+
+	if (a == NULL)
+		return ttt__fail_memory(err, "passages");
+	if (o != NULL)
+		a->options = *o;
+	if (a->options.k <= 0)
+		a->options.k = DEFAULT_K;
+	if (a->options.floor <= 0)
+		a->options.floor = FLOOR;
+	s = read_records(a, state, err);
+	if (s == TTT_OK)
+		s = ttt__fulltext_create(&a->index, &a->corpus, err);
+	if (s == TTT_OK)
+		s = ttt__thesaurus_create(&a->thesaurus, a->index, err);
+	if (s == TTT_OK)
+		s = ttt__ranker_create(&a->ranker, &a->corpus, a->index, err);
+	if (s == TTT_OK && !a->options.no_model)
+		s = ttt__relevance_create(&a->relevance, ttt_state_session(state), err);
+	if (s != TTT_OK) {
+		ttt_ask_free(a);
+		return s;
+	}
+	*out = a;
+	return TTT_OK;
+}
+
+void
+ttt_ask_free(struct ttt_ask *a)
+{
+	if (a == NULL)
+		return;
+	ttt__relevance_free(a->relevance);
+	ttt__ranker_free(a->ranker);
+	ttt__thesaurus_free(a->thesaurus);
+	ttt__fulltext_free(a->index);
+	ttt__corpus_free(&a->corpus);
+	free(a->passage);
+	free(a);
+}
+
+static bool
+is_blank(const char *p, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		if (p[i] != ' ' && p[i] != '\t' && p[i] != '\r' && p[i] != '\n' && p[i] != '\f')
+			return false;
+	return true;
+}
+
+/* Leave out blank lines at both ends. */
+static void
+trim(struct ttt_passage *p)
+{
+	while (p->start < p->end) {
+		const char *q = memchr(p->text, '\n', p->n);
+		size_t n = q == NULL ? p->n : (size_t)(q - p->text) + 1;
+
+		if (n == p->n || !is_blank(p->text, n))
+			break;
+		p->text += n;
+		p->n -= n;
+		p->start++;
+	}
+	while (p->start < p->end) {
+		size_t at = p->n - 1;
+
+		while (at > 0 && p->text[at - 1] != '\n')
+			at--;
+		if (at == 0 || !is_blank(p->text + at, p->n - at))
+			break;
+		p->n = at;
+		p->end--;
+	}
+}
+
+static enum ttt_status
+fill_passage(struct ttt_ask *a, struct ttt_passage *p, const struct ttt__candidate *c, const struct ttt__question *q,
+    const struct ttt__ranking *r, struct ttt_error *err)
+{
+	int64_t n_line, line;
+	enum ttt_status s;
+
+	*p = (struct ttt_passage){ .file = ttt__corpus_name(&a->corpus, a->corpus.unit[c->first].file), .score = c->score };
+	ttt__candidate_lines(&a->corpus, c, &p->start, &n_line);
+	p->end = p->start + n_line - 1;
+	p->text = ttt__candidate_text(&a->corpus, c, &p->n);
+	trim(p);
+	s = ttt__best_line(&line, a->index, q, r, p->text, p->n, err);
+	p->best = p->start + line;
+	return s;
+}
+
+static enum ttt_status
+reorder(struct ttt_ask *a, const char *question, struct ttt__ranking *r, struct ttt_error *err)
+{
+	(void)a;
+	(void)question;
+	(void)r;
+	(void)err;
+	return TTT_OK;
+}
+
+enum ttt_status
+ttt_ask_question(struct ttt_ask *a, const char *question, struct ttt_answer *out, struct ttt_error *err)
+{
+	struct ttt__question q;
+	struct ttt__ranking r;
+	struct ttt_passage *p;
+	int64_t k = a->options.k;
+	enum ttt_status s = ttt__question_parse(&q, a->index, a->thesaurus, question, err);
+
+	if (s == TTT_OK)
+		s = ttt__rank(a->ranker, &q, k > RANKED_K ? k : RANKED_K, &r, err);
+	if (s == TTT_OK && a->relevance != NULL)
+		s = reorder(a, question, &r, err);
+	if (s != TTT_OK)
+		return s;
+	k = k < r.n ? k : r.n;
+	p = ttt__grow(a->passage, (size_t)k, sizeof(*p));
+	if (p == NULL)
+		return ttt__fail_memory(err, "answer");
+	a->passage = p;
+	for (int64_t i = 0; i < k && s == TTT_OK; i++)
+		s = fill_passage(a, &p[i], &r.p[i], &q, &r, err);
+	*out = (struct ttt_answer){ .passage = p, .n = k, .bears = k > 0 && r.evidence >= a->options.floor };
+	return s;
+}

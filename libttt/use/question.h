@@ -1,0 +1,20 @@
+/* A question as terms to look for and cues on what the answer holds. Private. */
+#ifndef TTT_USE_QUESTION_H
+#define TTT_USE_QUESTION_H
+#include "libttt/use/thesaurus.h"
+
+struct ttt__question {
+	struct ttt__term term[TTT__TERM_MAX]; /* [n_own] the question's own, then their synonyms */
+	int of[TTT__TERM_MAX];                /* the term a synonym stands for; of an own term itself */
+	int n, n_own;
+	bool number; /* it asks for an amount, a limit, a default */
+	bool error;  /* it asks for an error or a result */
+};
+
+/* Terms: the question's words without stop words (with them when there is nothing else), parts of identifiers and, as terms of
+ * their own, whole identifiers; each stem once, in the order of the question. Synonyms come from t, which may be NULL, as far as
+ * there is room. */
+enum ttt_status ttt__question_parse(struct ttt__question *q, struct ttt__fulltext *ix, const struct ttt__thesaurus *t, const char *text,
+    struct ttt_error *err);
+
+#endif

@@ -1,0 +1,35 @@
+/* Which passages bear on a question: BM25 with the cues that measured well. No model here. Private. */
+#ifndef TTT_USE_RANK_H
+#define TTT_USE_RANK_H
+#include "libttt/use/question.h"
+
+/* Neighbouring units first .. first + n - 1, shown together. */
+struct ttt__candidate {
+	int64_t first;
+	int n;
+	double bm;    /* BM25 alone */
+	double score; /* with all cues: the order */
+};
+
+struct ttt__ranker;
+
+/* Both must outlive it. */
+enum ttt_status ttt__ranker_create(struct ttt__ranker **out, const struct ttt__corpus *c, struct ttt__fulltext *ix,
+    struct ttt_error *err);
+void ttt__ranker_free(struct ttt__ranker *r);
+
+struct ttt__ranking {
+	struct ttt__candidate *p; /* [n] best first, no line twice; borrowed until the next */
+	int64_t n;
+	double evidence;                 /* how far any passage bears on the question, whatever its length and the text's size */
+	double weight[TTT__TERM_MAX];    /* of each term: idf, of a synonym a part of it; 0 for one that stands nowhere */
+};
+/* At most k candidates for a question. */
+enum ttt_status ttt__rank(struct ttt__ranker *r, const struct ttt__question *q, int64_t k, struct ttt__ranking *out,
+    struct ttt_error *err);
+
+/* First line, count of lines, and bytes of a candidate. */
+void ttt__candidate_lines(const struct ttt__corpus *c, const struct ttt__candidate *p, int64_t *start, int64_t *n_line);
+const char *ttt__candidate_text(const struct ttt__corpus *c, const struct ttt__candidate *p, size_t *n);
+
+#endif

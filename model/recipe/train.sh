@@ -1,0 +1,62 @@
+#!/bin/sh
+# Train the embedded model from the text that corpus.sh made.
+#
+#   usage: train.sh CORPUS RUN [STEPS]
+#
+# RUN is a run directory: ttt-train writes its log, checkpoints and model there, and a second call goes on from the last
+# checkpoint. When all steps are done the model is in RUN/model; `train.sh --install RUN` copies it to model/ of this tree,
+# from where it is linked into the library. Needs the programs built (or ttt-train on PATH).
+set -eu
+export LC_ALL=C
+
+fail() {
+	echo "train.sh: $*" >&2
+	exit 2
+}
+
+here=$(cd "$(dirname "$0")" && pwd)
+top=$(cd "$here/../.." && pwd)
+PATH=$top/tools:$PATH
+command -v ttt-train >/dev/null || fail "ttt-train is not built: run ./setup first"
+
+if [ "${1:-}" = --install ] && [ $# -eq 2 ]; then
+	for file in config.json model.safetensors tokenizer.json; do
+		[ -s "$2/model/$file" ] || fail "$2/model/$file is missing"
+		cp "$2/model/$file" "$top/model/$file"
+		chmod 644 "$top/model/$file"
+	done
+	exit 0
+fi
+
+case $# in
+2 | 3) ;;
+*) fail "usage: train.sh CORPUS RUN [STEPS], or train.sh --install RUN" ;;
+esac
+corpus=$1 run=$2 steps=${3:-6000}
+[ -d "$corpus/train/c" ] || fail "$corpus: no training text there; corpus.sh makes it"
+mkdir -p "$run"
+
+# A vocabulary of the training text alone, each group in about the share in which it is trained on.
+if [ ! -s "$run/tokenizer.json" ]; then
+	find "$corpus/train" -type f -name '*.txt' | sort | tr '\n' '\0' |
+		xargs -0 ttt-train tokenizer -o "$run/tokenizer.json" --vocab 4096 --special '<|bos|>'
+fi
+if [ ! -s "$run/start/model.safetensors" ]; then
+	ttt-train init -c "$here/config.json" -t "$run/tokenizer.json" --seed 1 --prime-fan-in "$run/start"
+fi
+
+# Meta-training from scratch: at this size it beats a warm start from plain training.
+ttt-train run --model "$run/start" \
+	--data "$corpus/train/c=0.60" --data "$corpus/train/docs=0.12" --data "$corpus/train/man=0.13" \
+	--data "$corpus/train/logs=0.10" --data "$corpus/train/code=0.05" \
+	--mode ttt --steps "$steps" --batch 2 --seq 1024 --lr 3e-3 --warmup "$((steps / 20))" --seed 1 \
+	--checkpoint-every 200 --eval-every 200 "$run"
+
+# Held-out documents: what the figures of CARD.md are made from.
+for split in valid test; do
+	for mode in ttt frozen; do
+		find "$corpus/$split" -type f -name '*.txt' | sort | tr '\n' '\0' |
+			xargs -0 ttt-ppl -m "$run/model" --mode "$mode" > "$run/$split.$mode.tsv"
+		echo "$split, $mode: $(tail -n 1 "$run/$split.$mode.tsv")"
+	done
+done

@@ -1,0 +1,278 @@
+# ttt-absorb: streams into states.
+# shellcheck disable=SC2154 # status, output, stderr, files and model are set by run and by common.bash
+# shellcheck disable=SC2002,SC2016,SC2034 # a pipe is what is tested; bash -c expands; loops count
+load common
+
+@test "a pipe, a file and a name give the same state, and the same again" {
+	ttt-absorb <"$files/text" >a
+	cat "$files/text" | ttt-absorb >b
+	cmp a b
+	ttt-absorb "$files/text" >c
+	same_memory a c
+	ttt-absorb -o d "$files/text"
+	cmp c d
+	ttt-absorb -o e - <"$files/text"
+	cmp a e
+	sleep 1.1
+	ttt-absorb "$files/text" >f
+	cmp c f
+}
+
+@test "a state is a tar that others read, manifest first, for its owner only" {
+	ttt-absorb -o s "$files/text"
+	ok tar tzf s
+	[ "${lines[0]}" = manifest.json ]
+	for member in fast.safetensors window.safetensors pending passages curve.tsv; do
+		[[ $'\n'$output$'\n' == *$'\n'$member$'\n'* ]]
+	done
+	[ "$(stat -c %a s)" = 600 ]
+	tar xzOf s passages | grep -q return
+}
+
+@test "names never go into the tokens: A B, cat A B, and A then B are the same" {
+	ttt-absorb "$files/text" "$files/text2" >ab
+	cat "$files/text" "$files/text2" | ttt-absorb >catab
+	same_memory ab catab
+	ttt-absorb "$files/text" >a
+	ttt-absorb -f a "$files/text2" >b
+	same_memory ab b
+	ttt-absorb -f - "$files/text2" <a >c
+	cmp b c
+}
+
+@test "a stream cut anywhere is the same stream" {
+	head -c 1200 "$files/text" >whole
+	printf 'na\303\257ve \342\202\254 \377\376 \0 <|bos|> \r\n tail' >>whole
+	n=$(stat -c %s whole)
+	ttt-absorb whole >want
+	unpack want want.d
+	# Every cut of the last bytes, which hold characters of several bytes, and cuts all over.
+	for cut in 1 2 3 15 16 17 100 255 256 257 511 700 1000 $(seq 1199 $((n - 1))); do
+		head -c "$cut" whole >A
+		tail -c +$((cut + 1)) whole >B
+		ttt-absorb A >./0
+		ttt-absorb -f 0 B >./2
+		rm -rf got.d
+		unpack 2 got.d
+		for member in fast.safetensors window.safetensors pending recent; do
+			cmp want.d/$member got.d/$member || {
+				echo "cut at $cut: $member"
+				return 1
+			}
+		done
+	done
+}
+
+@test "many small reads are the same as one" {
+	head -c 1500 "$files/text" >whole
+	ttt-absorb - <whole >want
+	for part in 1 7 64 333; do
+		dd if=whole bs=$part status=none | ttt-absorb >got
+		cmp want got
+	done
+}
+
+@test "learning moves the weights, --no-learn does not, --rate scales" {
+	ttt-absorb -o s "$files/text"
+	ttt-absorb --no-learn -o n "$files/text"
+	ttt-absorb --rate 0.5 -o h "$files/text"
+	unpack s s.d
+	unpack n n.d
+	unpack h h.d
+	run ! cmp -s s.d/fast.safetensors n.d/fast.safetensors
+	run ! cmp -s s.d/fast.safetensors h.d/fast.safetensors
+	cmp s.d/pending n.d/pending
+	cmp s.d/passages n.d/passages
+	# A second, different text still moves nothing.
+	ttt-absorb --no-learn -o n2 "$files/text2"
+	unpack n2 n2.d
+	cmp n.d/fast.safetensors n2.d/fast.safetensors
+}
+
+@test "--no-passages keeps no text, --passages-max drops the oldest" {
+	ttt-absorb --no-passages -o n "$files/text"
+	ttt-absorb -o s "$files/text"
+	same_memory n s
+	run ! tar xzOf n passages
+	ttt-absorb --passages-max 1000 -o m "$files/text"
+	same_memory m s
+	tar xzOf m passages >kept
+	[ "$(stat -c %s kept)" -lt 1500 ]
+	tail -n 1 "$files/text" >last
+	grep -qF "$(cat last)" kept
+	[ "$(head -n 1 "$files/text")" != "$(sed -n 2p kept)" ]
+}
+
+@test "--compress and --window change the file, not what it is" {
+	ttt-absorb -o s "$files/text"
+	ttt-absorb --compress none -o n "$files/text"
+	ok tar tf n
+	[ "$(stat -c %s n)" -gt "$(stat -c %s s)" ]
+	ttt-absorb -f n -o n2 "$files/text2"
+	ttt-absorb -f s -o s2 "$files/text2"
+	same_memory n2 s2
+	ttt-absorb --window tail -o t "$files/text"
+	ok tar tzf t
+	[[ $output != *window.safetensors* ]]
+	cmp <(tar xzOf s fast.safetensors) <(tar xzOf t fast.safetensors)
+	ok ttt-absorb -f t -o t2 "$files/text2"
+	tar tzf t2 | grep -q window.safetensors
+}
+
+@test "directories need -r, and -r walks them in one order" {
+	mkdir -p d/b d/a
+	cp "$files/text" d/b/one
+	cp "$files/text2" d/a/two
+	refuse "d: .*directory" ttt-absorb -o s d
+	[ ! -e s ]
+	ok ttt-absorb -r -o s d
+	ttt-absorb -o t d/a/two d/b/one
+	same_memory s t
+	tar xzOf s passages | grep -q "d/a/two"
+}
+
+@test "-r does not read the state that it writes" {
+	mkdir d
+	cp "$files/text" d/text
+	cd d
+	run --separate-stderr bash -c 'ttt-absorb -r . >state.ttt'
+	show
+	[ "$status" -eq 0 ]
+	[[ $stderr == *"state.ttt: skipped"* ]]
+	ttt-absorb -o ../t "$files/text"
+	same_memory state.ttt ../t
+}
+
+@test "archives: members by name, from a file and from a pipe" {
+	mkdir d
+	cp "$files/text" d/one
+	cp "$files/text2" d/two
+	ttt-absorb -o want d/one d/two
+	tar cf d.tar d/one d/two
+	tar czf d.tgz d/one d/two
+	ok ttt-absorb -a -o a d.tar
+	ok ttt-absorb -a -o b d.tgz
+	cmp want a
+	cmp a b
+	cat d.tgz | ttt-absorb -a >c
+	same_memory want c
+	tar xzOf c passages | grep -q 'd/two'
+	refuse "text" ttt-absorb -a -o x "$files/text"
+	[ ! -e x ]
+}
+
+@test "a damaged archive gives no state" {
+	tar czf d.tgz -C "$files" text text2
+	head -c $(($(stat -c %s d.tgz) / 2)) d.tgz >cut.tgz
+	refuse "cut.tgz" ttt-absorb -a -o x cut.tgz
+	[ ! -e x ]
+}
+
+@test "compressed files are read through" {
+	gzip -c "$files/text" >text.gz
+	ttt-absorb -o a text.gz
+	ttt-absorb -o b "$files/text"
+	same_memory a b
+}
+
+@test "--files0-from takes names, from a file and from a pipe" {
+	cp "$files/text" 'a b'
+	cp "$files/text2" $'new\nline'
+	printf 'a b\0new\nline\0' >names
+	ok ttt-absorb --files0-from names -o s
+	ttt-absorb -o t 'a b' $'new\nline'
+	cmp s t
+	printf 'a b\0new\nline' | ttt-absorb --files0-from=- -o u
+	cmp s u
+	refuse "name 2 is empty" ttt-absorb -o x --files0-from <(printf 'a b\0\0')
+	refuse "nosuch: cannot read names" ttt-absorb -o x --files0-from nosuch
+	: >none
+	refuse "none: names no inputs" ttt-absorb -o x --files0-from none
+	[ ! -e x ]
+}
+
+@test "--ids absorbs ids as text does, without passages" {
+	ttt-train tokenize -t "$files/tokenizer.json" "$files/text" >ids
+	(printf '299 '; cat ids) >with_bos
+	ok ttt-absorb --ids with_bos -o a
+	ttt-absorb -o b "$files/text"
+	cmp <(tar xzOf a fast.safetensors) <(tar xzOf b fast.safetensors)
+	# What waits is tokens here, and may be bytes there.
+	ttt-absorb --ids - -o c <with_bos
+	cmp a c
+}
+
+@test "a binary file is skipped with a note; nothing else there is an error" {
+	head -c 4000 /dev/zero >zeros
+	run --separate-stderr ttt-absorb -o s "$files/text" zeros
+	show
+	[ "$status" -eq 0 ]
+	[ "${#stderr_lines[@]}" -eq 1 ]
+	[[ $stderr == *zeros*binary* ]]
+	ttt-absorb -o t "$files/text"
+	same_memory s t
+	refuse "zeros.*binary" ttt-absorb -o x zeros
+	[ ! -e x ]
+}
+
+@test "the state is not written over an input" {
+	cp "$files/text" mine
+	cp mine before
+	run --separate-stderr bash -c 'ttt-absorb mine >>mine'
+	show
+	[ "$status" -eq 2 ]
+	[[ $stderr == *"mine: "* ]]
+	cmp mine before
+	refuse "mine: .*written to" ttt-absorb -o mine mine
+	cmp mine before
+	ttt-absorb -o s mine
+	cp s s.before
+	run --separate-stderr bash -c 'ttt-absorb -f s mine >>s'
+	show
+	[ "$status" -eq 2 ]
+	[[ $stderr == *"s: "* ]]
+	cmp s s.before
+	run --separate-stderr bash -c 'ttt-absorb <>mine >&0'
+	show
+	[ "$status" -eq 2 ]
+	cmp mine before
+}
+
+@test "a state is not written to a terminal" {
+	command -v script >/dev/null || skip "no script(1)"
+	run script -qec "ttt-absorb $files/text" /dev/null </dev/null
+	[ "$status" -eq 2 ]
+	[[ $output == *"not written to a terminal"* ]]
+}
+
+@test "-o and -f may be the same file" {
+	ttt-absorb -o s "$files/text"
+	ok ttt-absorb -f s -o s "$files/text2"
+	ttt-absorb -o t "$files/text" "$files/text2"
+	same_memory s t
+}
+
+@test "memory does not grow with the stream" {
+	[ -r /proc/self/status ] || skip "no /proc"
+	for i in $(seq 50); do cat "$files/text"; done >small
+	for i in $(seq 10); do cat small; done >large
+	# The most memory a program had, read when all but a pipe's worth of its input is taken and before it ends.
+	peak() {
+		rm -f pipe
+		mkfifo pipe
+		ttt-absorb -o s pipe &
+		local pid=$!
+		exec 9>pipe
+		cat "$1" >&9
+		sleep 0.5
+		sed -n 's/^VmHWM:[[:space:]]*\([0-9]*\) kB/\1/p' /proc/$pid/status >peak
+		exec 9>&-
+		wait $pid
+		cat peak
+	}
+	a=$(peak small)
+	b=$(peak large)
+	echo "$a KB for 300 KB of text, $b KB for 3 MB"
+	[ "$a" -gt 1000 ]
+	[ "$b" -le $((a + a / 20 + 512)) ]
+}

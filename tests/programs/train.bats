@@ -1,0 +1,180 @@
+# ttt-train: models, tokenizers, runs.
+# shellcheck disable=SC2154 # status, output, stderr, files and model are set by run and by common.bash
+# shellcheck disable=SC2002,SC2016,SC2034 # a pipe is what is tested; bash -c expands; loops count
+load common
+
+more_setup() {
+	for i in 1 2 3 4 5 6 7 8; do
+		mkdir -p data/p$i/src
+		make_text $((i + 10)) 3000 >data/p$i/src/a.c
+		make_text $((i + 20)) 700 >data/p$i/src/b.c
+	done
+}
+
+@test "init: the same seed gives the same model, another seed another" {
+	ok ttt-train init -c "$files/config.json" -t "$files/tokenizer.json" --seed 1 a
+	[ -z "$output" ]
+	cmp a/model.safetensors "$files/model/model.safetensors"
+	cmp a/tokenizer.json "$files/tokenizer.json"
+	ttt-train init -c "$files/config.json" --seed 2 b
+	run ! cmp -s a/model.safetensors b/model.safetensors
+	[ ! -e b/tokenizer.json ]
+	ttt-train init -c "$files/config.json" --seed 1 --prime-fan-in c
+	run ! cmp -s a/model.safetensors c/model.safetensors
+	refuse "a/model.safetensors: is there already" ttt-train init -c "$files/config.json" --seed 2 a
+	cmp a/model.safetensors "$files/model/model.safetensors"
+	refuse "a configuration is missing" ttt-train init d
+	refuse "one directory is wanted" ttt-train init -c "$files/config.json"
+	refuse "nosuch" ttt-train init -c nosuch d
+	refuse "nosuch" ttt-train init -c "$files/config.json" -t nosuch d
+}
+
+@test "tokenizer: the same files give the same one; it takes any bytes and gives them back" {
+	ok ttt-train tokenizer -o t.json --vocab 300 --special '<|bos|>' "$files/text"
+	cmp t.json "$files/tokenizer.json"
+	printf 'na\303\257ve \377\376 \0 <|bos|> \r\n\ttail' >bytes
+	ok ttt-train tokenize -t t.json bytes
+	[ "${#lines[@]}" -eq 1 ]
+	[[ " $output " == *" 299 "* ]]
+	printf '%s\n' "$output" >ids
+	ttt-train tokenize -t t.json --decode ids | cmp - bytes
+	ttt-train tokenize -t t.json <bytes | cmp - ids
+	ttt-train tokenize -t t.json --decode <ids | cmp - bytes
+	dd if=bytes bs=1 status=none | ttt-train tokenize -t t.json | cmp - ids
+	refuse "--vocab" ttt-train tokenizer -o x.json --vocab 10 "$files/text"
+	refuse "nosuch" ttt-train tokenizer -o x.json --vocab 300 nosuch
+	refuse "is missing" ttt-train tokenizer --vocab 300 "$files/text"
+	[ ! -e x.json ]
+	refuse "nosuch" ttt-train tokenize -t nosuch bytes
+	refuse "nosuch" ttt-train tokenize -t t.json nosuch
+	echo 1 2 300 >ids
+	refuse "ids: line 1" ttt-train tokenize -t t.json --decode ids
+	echo 1 two >ids
+	refuse "ids: line 1" ttt-train tokenize -t t.json --decode ids
+}
+
+@test "grad: loss and gradients, the same twice" {
+	for i in 1 2; do
+		ttt-train tokenize -t "$files/tokenizer.json" "$files/text" | cut -d ' ' -f $((i * 70))-$((i * 70 + 32))
+	done >ids
+	ok ttt-train grad --ids ids --out g
+	[[ $output == loss$'\t'[0-9].* ]]
+	first=$output
+	ok ttt-train grad --ids ids --out h
+	[ "$output" = "$first" ]
+	cmp g h
+	ok ttt-train grad --ids ids --mode window
+	[ "$output" != "$first" ]
+	ok ttt-train grad --ids ids --first-order --out f
+	[ "$output" = "$first" ]
+	run ! cmp -s f g
+	echo 1 2 3 >>ids
+	refuse "ids: line 3 has 3 ids" ttt-train grad --ids ids
+	echo 1 2 3 >ids
+	refuse "" ttt-train grad --ids ids
+	refuse "ids are missing" ttt-train grad
+	refuse "nosuch: cannot open" ttt-train grad --ids nosuch
+}
+
+@test "run: a directory with a log, a checkpoint and a model that learned" {
+	ok ttt-train run --data "$files/data" --held-out 0.3 --steps 30 --batch 2 --lr 0.01 --eval-every 10 -q r
+	[ -z "$output" ]
+	for f in run.json log.jsonl checkpoint model/config.json model/model.safetensors model/tokenizer.json; do
+		[ -f r/$f ]
+	done
+	[ "$(grep -c '"loss"' r/log.jsonl)" -eq 30 ]
+	[ "$(grep -c '"eval_loss"' r/log.jsonl)" -eq 3 ]
+	loss() { sed -n "s/.*\"step\":$1,\"loss\":\([0-9.]*\),.*/\1/p" r/log.jsonl; }
+	awk -v a="$(loss 0)" -v b="$(loss 29)" 'BEGIN { exit !(b < a - 0.3) }'
+	ok ttt-ppl -m r/model "$files/text"
+	ok ttt-train eval r
+	[[ ${lines[-1]} == total* ]]
+	# A run that is done does nothing more.
+	cp r/checkpoint before
+	ok ttt-train run -q r
+	cmp r/checkpoint before
+	# Documents held out are in no batch: the index says which they are, and there are some of both kinds.
+	[ "$(column 2 <r/shards/index | sort -u | paste -s -d ' ')" = "0 1" ]
+}
+
+@test "run: killed at any moment, stopped by SIGTERM, it goes on bit for bit" {
+	# Not a function: in the background that would be a shell, and the shell would be what is killed.
+	run_it=(ttt-train run -q --data "$files/data" --steps 300 --checkpoint-every 17 --threads 1)
+	"${run_it[@]}" whole
+	for wait in 0.05 0.15 0.3; do
+		"${run_it[@]}" parts &
+		pid=$!
+		sleep $wait
+		kill -9 $pid 2>/dev/null || true
+		wait $pid 2>/dev/null || true
+	done
+	before=$(wc -l <parts/log.jsonl || echo 0)
+	echo "$before steps in the log after three kills"
+	"${run_it[@]}" parts &
+	pid=$!
+	for i in $(seq 1000); do
+		[ -e parts/log.jsonl ] && [ "$(wc -l <parts/log.jsonl)" -gt "$((before + 3))" ] && break
+		sleep 0.01
+	done
+	kill -TERM $pid
+	status=0
+	wait $pid || status=$?
+	echo "SIGTERM: $status, $(wc -l <parts/log.jsonl) steps in the log"
+	[ "$status" -eq 0 ]
+	[ -s parts/checkpoint ]
+	ttt-train run -q --threads 1 parts
+	cmp whole/checkpoint parts/checkpoint
+	cmp whole/model/model.safetensors parts/model/model.safetensors
+	# The log holds every step once, and says the same apart from times.
+	cmp <(cut -d , -f 1-6 whole/log.jsonl) <(cut -d , -f 1-6 parts/log.jsonl)
+}
+
+@test "run: window training is a warm start for meta-training" {
+	ttt-train run -q --data "$files/data" --mode window --steps 10 w
+	ok ttt-train run -q -m w/model --data "$files/data" --steps 5 r
+	run ! cmp -s w/model/model.safetensors r/model/model.safetensors
+	grep -q '"inner_rate"' r/log.jsonl
+}
+
+@test "run: projects are documents, lists hold out, groups have weights" {
+	printf 'data/p3\n' >list
+	ok ttt-train run -q --data "$files/data" --project-depth 1 --held-out 0 --held-out-list list --steps 1 r
+	[ "$(column 6 <r/shards/index | paste -s -d ' ')" = "data/p1 data/p2 data/p3 data/p4 data/p5 data/p6 data/p7 data/p8" ]
+	[ "$(column 2 <r/shards/index | paste -s -d ' ')" = "0 0 1 0 0 0 0 0" ]
+	# A document is its files one behind another, behind BOS.
+	n=$(column 4 <r/shards/index | head -n 1)
+	od -An -v -t d4 -w4 r/shards/tokens | head -n "$n" | tr -d ' ' | paste -s -d ' ' >got
+	cat "$files/data/p1/src/a.c" "$files/data/p1/src/b.c" | ttt-train tokenize -t "$files/tokenizer.json" >want
+	(printf '299 '; cat want) | cmp - got
+	ok ttt-train run -q --data "$files/data/p1=1" --data "$files/data/p2=0" --held-out 0 --steps 2 s
+	refuse "either every PATH has a =WEIGHT" ttt-train run --data "$files/data/p1=1" --data "$files/data/p2" --steps 1 u
+	refuse "other data" ttt-train run -q --data "$files/data/p4" --steps 1 r
+}
+
+@test "run: what is wrong is said before anything is trained" {
+	refuse "nothing to learn from" ttt-train run r
+	refuse "nosuch" ttt-train run --data nosuch --steps 1 r
+	refuse "no multiple of the model's chunk" ttt-train run --data "$files/data" --seq 17 --steps 1 r
+	(
+		unset TTT_MODEL
+		refuse "start from is missing" ttt-train run --data "$files/data" --steps 1 q
+	)
+	: >file
+	refuse "file" ttt-train run --data "$files/data" --steps 1 file
+	refuse "nosuch" ttt-train eval nosuch
+	refuse "one run directory is wanted" ttt-train run --data "$files/data"
+}
+
+@test "run: two in one directory do not mix" {
+	ttt-train run -q --data "$files/data" --steps 100000 r &
+	pid=$!
+	for i in $(seq 100); do
+		[ -s r/log.jsonl ] && break
+		sleep 0.1
+	done
+	run --separate-stderr ttt-train run -q --data "$files/data" --steps 5 r
+	show
+	kill -TERM $pid
+	wait $pid
+	[ "$status" -eq 75 ]
+}

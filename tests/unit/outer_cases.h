@@ -1,0 +1,93 @@
+/* For unit tests: tiny models and token sequences for the outer gradient, in shapes that meet its corners. */
+#ifndef TEST_OUTER_CASES_H
+#define TEST_OUTER_CASES_H
+#include "libttt/learn/trainer.h"
+#include "problem.h"
+
+static const struct {
+	const char *label;
+	int64_t window, L, P, n;
+	double rate, clip;
+	bool masked;
+} shape[] = {
+    {"window < chunk", 5, 3, 2, 4, 0.2, 1, false},
+    {"window = chunk", 8, 3, 2, 4, 0.2, 1, false},
+    {"window > chunk", 19, 2, 1, 5, 0.3, 1, false},
+    {"window of one", 1, 2, 2, 3, 0.2, 1, false},
+    {"window > sequence", 100, 3, 2, 4, 0.2, 1, false},
+    {"full attention", 0, 3, 2, 4, 0.2, 1, false},
+    {"suffix is the network", 9, 3, 3, 3, 0.1, 1, false},
+    {"one block", 6, 1, 1, 4, 0.3, 1, false},
+    {"no clip", 6, 2, 2, 4, 0.02, 0, false},
+    {"clip never active", 6, 2, 2, 4, 0.02, 1e3, false},
+    {"clip sometimes active", 6, 2, 2, 6, 0.05, 4, false},
+    {"masked targets", 6, 2, 2, 4, 0.2, 1, true},
+    {"one chunk", 6, 2, 2, 1, 1, 1, false},
+};
+#define N_SHAPE (sizeof shape / sizeof *shape)
+
+static inline struct ttt_config
+config_of(size_t i)
+{
+	struct ttt_config c = tiny_config();
+
+	c.window = shape[i].window;
+	c.n_layer = shape[i].L;
+	c.n_layer_suffix = shape[i].P;
+	c.inner_lr = c.inner_lr_effective = shape[i].rate;
+	c.inner_clip = shape[i].clip;
+	return c;
+}
+
+/* One token sequence; with masks, a few targets and the whole of the second chunk are bos. */
+static inline int32_t *
+ids_of(size_t i, const struct ttt_config *c, uint64_t seed)
+{
+	int64_t n = shape[i].n * c->chunk + 1;
+	struct ttt__random r;
+	int32_t *ids;
+
+	ttt__random_seed(&r, seed);
+	ids = tiny_ids(&r, n, c->n_vocab - 1);
+	for (int64_t t = 0; t < n; t++)
+		ids[t]++;
+	for (int64_t t = 1; t < n && shape[i].masked; t++)
+		if (t % 5 == 1 || (t > c->chunk && t <= 2 * c->chunk))
+			ids[t] = 0;
+	return ids;
+}
+
+/* A trainer's gradient of one batch on the host. */
+static inline float *
+gradient_of(struct ttt_trainer *t, const int32_t *ids, int64_t n_seq, int64_t n_token, double *loss)
+{
+	TINY_OK(ttt_trainer_gradient(t, ids, n_seq, n_token, -1, loss, &err));
+	return tiny_download(t->net.device, t->lane[0].gradient, t->net.parameters->n_float);
+}
+
+static inline struct ttt_trainer *
+trainer_of(const struct ttt_model *m, enum ttt_mode mode, bool first_order)
+{
+	const struct ttt_train_options o = {.mode = mode, .first_order = first_order};
+	struct ttt_trainer *t;
+
+	TINY_OK(ttt_trainer_create(&t, m, &o, &err));
+	return t;
+}
+
+/* |a - b| / max(|b - before|, floor) */
+static inline double
+difference(const float *a, const float *b, const float *before, int64_t n, double floor)
+{
+	double d = 0, s = 0;
+
+	for (int64_t i = 0; i < n; i++) {
+		double x = (double)b[i] - (before ? (double)before[i] : 0);
+
+		d += pow((double)a[i] - (double)b[i], 2);
+		s += x * x;
+	}
+	return sqrt(d) / fmax(sqrt(s), floor);
+}
+
+#endif

@@ -1,0 +1,407 @@
+/* States: cut anywhere, saved and gone on with, they are the state that was never cut; what is kept is what came. */
+#include <math.h>
+#include <sys/wait.h>
+
+#include "libttt/model/safetensors.h"
+#include "tests/unit/state_fixture.h"
+
+/* Fast weights, window, waiting tokens and bytes of both are the same, bit for bit. */
+static void
+assert_same_stream(struct fixture *f, struct ttt_state *a, struct ttt_state *b)
+{
+	int64_t n_fast = ttt_model_n_fast(f->model), rows = ttt__session_window_rows(ttt_state_session(a)), n_a, n_b;
+	size_t n = (size_t)(n_fast > 4 * rows * 16 ? n_fast : 4 * rows * 16), n_x, n_y;
+	float *x = calloc(n, sizeof(*x)), *y = calloc(n, sizeof(*y));
+	const int32_t *p, *q;
+	const unsigned char *s, *t;
+
+	assert_non_null(x);
+	assert_non_null(y);
+	ttt__session_fast_read(ttt_state_session(a), x);
+	ttt__session_fast_read(ttt_state_session(b), y);
+	assert_memory_equal(x, y, (size_t)n_fast * sizeof(*x));
+	assert_int_equal(rows, ttt__session_window_rows(ttt_state_session(b)));
+	for (int64_t l = 0; l < 3; l++) {
+		ttt__session_window_read(ttt_state_session(a), l, x, x + rows * 16);
+		ttt__session_window_read(ttt_state_session(b), l, y, y + rows * 16);
+		assert_memory_equal(x, y, (size_t)rows * 32 * sizeof(*x));
+	}
+	p = ttt_session_pending(ttt_state_session(a), &n_a);
+	q = ttt_session_pending(ttt_state_session(b), &n_b);
+	assert_int_equal(n_a, n_b);
+	if (n_a > 0)
+		assert_memory_equal(p, q, (size_t)n_a * sizeof(*p));
+	s = ttt_state_pending(a, &n_x);
+	t = ttt_state_pending(b, &n_y);
+	assert_int_equal(n_x, n_y);
+	if (n_x > 0)
+		assert_memory_equal(s, t, n_x);
+	free(x);
+	free(y);
+}
+
+/* One source, cut between two runs: the very same file comes out. Two sources: the same stream. */
+static void
+test_cuts(void **state)
+{
+	struct fixture *f = *state;
+	size_t n = 1500;
+	struct ttt_state *whole = absorbed(f, NULL, "a.c", 0, n, n);
+	struct ttt_error err = { 0 };
+	double moved, initial;
+
+	ttt_session_drift(ttt_state_session(whole), &moved, &initial);
+	assert_true(moved > 0.01 * initial);
+	save(whole, in(f->dir, "whole.ttt"), TTT_COMPRESS_GZIP, false);
+	for (size_t cut = 0; cut <= n; cut += cut < 60 || cut > n - 20 ? 1 : 61) {
+		struct ttt_state *a = absorbed(f, NULL, "a.c", 0, cut, 7), *b;
+
+		save(a, in(f->dir, "part.ttt"), TTT_COMPRESS_NONE, false);
+		ttt_state_free(a);
+		b = opened(f, in(f->dir, "part.ttt"), NULL);
+		assert_ok(ttt_state_absorb(b, f->text + cut, n - cut, NULL, NULL, &err), &err);
+		save(b, in(f->dir, "joined.ttt"), TTT_COMPRESS_GZIP, false);
+		assert_same_file(in(f->dir, "whole.ttt"), in(f->dir, "joined.ttt"));
+		ttt_state_free(b);
+		b = opened(f, in(f->dir, "part.ttt"), NULL);
+		assert_ok(ttt_state_source(b, "b.c", &err), &err);
+		assert_ok(ttt_state_absorb(b, f->text + cut, n - cut, NULL, NULL, &err), &err);
+		assert_same_stream(f, whole, b);
+		ttt_state_free(b);
+	}
+	ttt_state_free(whole);
+}
+
+static void
+test_what_is_kept(void **state)
+{
+	struct fixture *f = *state;
+	struct ttt_state *a = absorbed(f, NULL, "dir/a\n\\.c", 0, 4000, 100), *b;
+	struct ttt_state_info x, y, z;
+	struct ttt_error err = { 0 };
+	struct ttt_record r;
+	const char *name;
+	int64_t n, cursor = 0, n_token, line = 1;
+	double loss;
+	size_t at = 0;
+
+	assert_ok(ttt_state_source(a, "-", &err), &err);
+	assert_ok(ttt_state_absorb(a, f->text + 4000, 2000, NULL, NULL, &err), &err);
+	save(a, in(f->dir, "kept.ttt"), TTT_COMPRESS_ZSTD, false);
+	b = opened(f, in(f->dir, "kept.ttt"), NULL);
+	assert_ok(ttt_state_info(a, &x, &err), &err);
+	assert_ok(ttt_state_info(b, &y, &err), &err);
+	assert_ok(ttt_state_info_read(&z, in(f->dir, "kept.ttt"), &err), &err);
+	assert_memory_equal(&x, &y, sizeof(x));
+	assert_memory_equal(&x, &z, sizeof(x));
+	assert_int_equal(x.n_byte, 6000);
+	assert_int_equal(x.n_source, 2);
+	assert_int_equal(x.n_passage_byte, 6000);
+	assert_int_equal(x.n_passage_record, 2);
+	assert_int_equal(x.n_token - x.n_pending_token, x.n_chunk * 8);
+	assert_true(x.loss_first > 6 && x.loss_first < 9 && x.drift > 0 && x.rate == 1);
+	assert_true(ttt_state_source_at(b, 0, &name, &n));
+	assert_string_equal(name, "dir/a\n\\.c");
+	assert_int_equal(n, 4000);
+	assert_true(ttt_state_source_at(b, 1, &name, &n));
+	assert_string_equal(name, "-");
+	assert_false(ttt_state_source_at(b, 2, &name, &n));
+	assert_true(ttt_state_curve_at(b, 0, &n_token, &loss));
+	assert_int_equal(n_token, 8);
+	while (ttt_state_record_next(b, &cursor, &r, &err)) {
+		assert_int_equal(r.first_line, line);
+		assert_memory_equal(r.text, f->text + at, r.n);
+		at += r.n;
+	}
+	assert_int_equal(err.status, TTT_OK);
+	assert_int_equal(at, 6000);
+	ttt_state_free(a);
+	ttt_state_free(b);
+}
+
+/* Passages alone: records of whole lines, oldest dropped first, the same however the bytes were cut. */
+static void
+test_passages(void **state)
+{
+	static char text[400000];
+	static unsigned char out[TTT__RECORD_MAX];
+	struct ttt_error err = { 0 };
+	size_t n_lines = 0, at = 0;
+
+	(void)state;
+	while (at < sizeof(text)) { /* lines of growing length, one of 100000 bytes */
+		size_t n = n_lines == 300 ? 100000 : n_lines % 700;
+
+		for (size_t i = 0; i < n && at < sizeof(text) - 1; i++)
+			text[at++] = (char)('a' + n_lines % 26);
+		text[at++] = '\n';
+		n_lines++;
+	}
+	for (size_t step = 1; step <= sizeof(text); step = step * 37 + 1) {
+		struct ttt__passages p;
+		struct ttt__record_at r;
+		size_t max = 200000, end, kept, lines = 1;
+
+		assert_ok(ttt__passages_start(&p, max, &err), &err);
+		for (at = 0; at < sizeof(text); at += step)
+			assert_ok(ttt__passages_add(&p, text + at, sizeof(text) - at < step ? sizeof(text) - at : step, &err), &err);
+		kept = ttt__passages_size(&p);
+		assert_true(kept <= max && kept > max - TTT__RECORD_MAX);
+		end = sizeof(text) - kept;
+		for (size_t i = 0; i < end; i++)
+			lines += text[i] == '\n';
+		for (size_t i = 0; i < ttt__passages_count(&p); i++) {
+			assert_ok(ttt__passages_read(&p, i, &r, out, &err), &err);
+			assert_int_equal(r.first_line, lines);
+			assert_memory_equal(out, text + end, r.n);
+			for (size_t j = 0; j < r.n; j++)
+				lines += out[j] == '\n';
+			assert_true(out[r.n - 1] == '\n' || r.n == TTT__RECORD_MAX);
+			end += r.n;
+		}
+		assert_int_equal(end, sizeof(text));
+		ttt__passages_free(&p);
+	}
+}
+
+/* Long use of a small limit: the file on disk stays small as well. */
+static void
+test_passages_compact(void **state)
+{
+	static char text[1 << 20];
+	struct ttt__passages p;
+	struct ttt_error err = { 0 };
+
+	(void)state;
+	memset(text, 'x', sizeof(text));
+	for (size_t i = 99; i < sizeof(text); i += 100)
+		text[i] = '\n';
+	assert_ok(ttt__passages_start(&p, 3 << 20, &err), &err);
+	for (int i = 0; i < 100; i++)
+		assert_ok(ttt__passages_add(&p, text, sizeof(text), &err), &err);
+	assert_true(p.end < 24 << 20);
+	assert_true(ttt__passages_size(&p) <= 3 << 20);
+	ttt__passages_free(&p);
+}
+
+static void
+test_curve(void **state)
+{
+	struct ttt__curve a, b;
+	struct ttt__bytes text = { 0 };
+	struct ttt_error err = { 0 };
+
+	(void)state;
+	ttt__curve_start(&a);
+	for (int i = 1; i <= 5000; i++) {
+		ttt__curve_add(&a, i * 8, 7 + 1.0 / i);
+		if (i != 3001)
+			continue;
+		/* written and read back in the middle */
+		b = a;
+		assert_ok(ttt__curve_format(&a, &text, &err), &err);
+		assert_ok(ttt__curve_parse(&b, &text, "x", &err), &err);
+	}
+	for (int i = 3002; i <= 5000; i++)
+		ttt__curve_add(&b, i * 8, 7 + 1.0 / i);
+	assert_int_equal(a.stride, 16);
+	assert_int_equal(a.n, 5000 / 16);
+	assert_int_equal(a.n_token[a.n - 1], a.n * 16 * 8);
+	assert_int_equal(a.n, b.n);
+	assert_memory_equal(a.loss, b.loss, (size_t)a.n * sizeof(*a.loss));
+	assert_true(a.sum == b.sum && a.n_partial == b.n_partial && a.stride == b.stride);
+	ttt__bytes_free(&text);
+}
+
+/* The window left out: smaller, still verified, and the first block's window comes back as it was. */
+static void
+test_window_tail(void **state)
+{
+	struct fixture *f = *state;
+	struct ttt_error err = { 0 };
+	float x[2 * 20 * 16], y[2 * 20 * 16];
+	bool ok;
+
+	for (size_t n = 0; n < 400; n += n < 40 ? 9 : 97) {
+		struct ttt_state *a = absorbed(f, NULL, "a", 0, n, n > 0 ? n : 1), *b;
+
+		save(a, in(f->dir, "tail.ttt"), TTT_COMPRESS_NONE, true);
+		b = opened(f, in(f->dir, "tail.ttt"), NULL);
+		assert_int_equal(ttt__session_window_rows(ttt_state_session(a)), ttt__session_window_rows(ttt_state_session(b)));
+		assert_int_equal(ttt_session_n_token(ttt_state_session(a)), ttt_session_n_token(ttt_state_session(b)));
+		if (ttt__session_window_rows(ttt_state_session(a)) == 20) {
+			ttt__session_window_read(ttt_state_session(a), 0, x, x + 20 * 16);
+			ttt__session_window_read(ttt_state_session(b), 0, y, y + 20 * 16);
+			for (int i = 0; i < 2 * 20 * 16; i++)
+				assert_true(fabsf(x[i] - y[i]) < 1e-5F);
+		}
+		assert_ok(ttt_state_verify(in(f->dir, "tail.ttt"), f->model, &ok, &err), &err);
+		assert_true(ok);
+		assert_ok(ttt_state_absorb(b, f->text, 50, NULL, NULL, &err), &err);
+		ttt_state_free(a);
+		ttt_state_free(b);
+	}
+}
+
+static void
+count_chunks(void *ctx, const struct ttt_chunk_report *r)
+{
+	*(int64_t *)ctx += r->n;
+}
+
+static void
+test_options(void **state)
+{
+	struct fixture *f = *state;
+	const struct ttt_state_options still = { .no_learn = true, .no_passages = true }, fast = { .rate = 2 };
+	struct ttt_state *s = absorbed(f, &still, NULL, 0, 1000, 1000), *t;
+	struct ttt_state_info i;
+	struct ttt_error err = { 0 };
+	double moved, initial;
+	int64_t n = 0, scored = 0, n_token;
+	const char *name;
+
+	ttt_session_drift(ttt_state_session(s), &moved, &initial);
+	assert_true(moved == 0 && initial > 0);
+	assert_true(ttt_state_source_at(s, 0, &name, &n));
+	assert_string_equal(name, "-");
+	assert_ok(ttt_state_info(s, &i, &err), &err);
+	assert_int_equal(i.n_passage_record, 0);
+	save(s, in(f->dir, "still.ttt"), TTT_COMPRESS_GZIP, false);
+	ttt_state_free(s);
+	/* what was chosen stays chosen */
+	s = opened(f, in(f->dir, "still.ttt"), &fast);
+	n_token = ttt_session_n_token(ttt_state_session(s));
+	assert_ok(ttt_state_absorb(s, f->text, 1000, count_chunks, &scored, &err), &err);
+	assert_true(scored > 0 && scored % 8 == 0 && ttt_session_n_token(ttt_state_session(s)) > n_token);
+	save(s, in(f->dir, "fast.ttt"), TTT_COMPRESS_GZIP, false);
+	t = opened(f, in(f->dir, "fast.ttt"), NULL);
+	assert_ok(ttt_state_info(t, &i, &err), &err);
+	assert_true(i.rate == 2 && i.n_passage_byte == 0);
+	ttt_state_free(s);
+	ttt_state_free(t);
+	assert_fails(ttt_state_create(&s, f->model, &(struct ttt_state_options){ .rate = -1 }, &err), TTT_E_RANGE, &err, "-1");
+}
+
+static void
+test_ids(void **state)
+{
+	struct fixture *f = *state;
+	int32_t ids[20];
+	const int32_t *p, bad = 1200;
+	struct ttt_error err = { 0 };
+	struct ttt_state *s;
+	int64_t n;
+
+	for (int i = 0; i < 20; i++)
+		ids[i] = i * 7;
+	assert_ok(ttt_state_create(&s, f->model, NULL, &err), &err);
+	assert_ok(ttt_state_absorb_ids(s, ids, 20, NULL, NULL, &err), &err);
+	assert_int_equal(ttt_session_n_token(ttt_state_session(s)), 20);
+	p = ttt_session_pending(ttt_state_session(s), &n);
+	assert_int_equal(n, 4);
+	assert_memory_equal(p, ids + 16, 4 * sizeof(*p));
+	assert_fails(ttt_state_absorb_ids(s, &bad, 1, NULL, NULL, &err), TTT_E_RANGE, &err, "1200");
+	save(s, in(f->dir, "ids.ttt"), TTT_COMPRESS_GZIP, false);
+	ttt_state_free(s);
+	s = opened(f, in(f->dir, "ids.ttt"), NULL);
+	assert_int_equal(ttt_session_n_token(ttt_state_session(s)), 20);
+	ttt_state_free(s);
+	/* text begins with BOS; ids after text end the text first */
+	assert_ok(ttt_state_create(&s, f->model, NULL, &err), &err);
+	assert_ok(ttt_state_absorb(s, "a", 1, NULL, NULL, &err), &err);
+	assert_ok(ttt_state_absorb_ids(s, ids, 1, NULL, NULL, &err), &err);
+	p = ttt_session_pending(ttt_state_session(s), &n);
+	assert_int_equal(n, 3);
+	assert_int_equal(p[0], 1199);
+	assert_int_equal(p[2], 0);
+	ttt_state_free(s);
+}
+
+static void
+test_verify_and_export(void **state)
+{
+	struct fixture *f = *state;
+	struct ttt_state *s = absorbed(f, NULL, "a", 0, 2000, 2000);
+	struct ttt__bytes b;
+	struct ttt__safetensors t;
+	struct ttt_error err = { 0 };
+	double before, after, again;
+	float *w = calloc((size_t)ttt_model_n_fast(f->model), sizeof(*w)), down[24 * 16];
+	bool ok = false;
+
+	assert_non_null(w);
+	save(s, in(f->dir, "v.ttt"), TTT_COMPRESS_GZIP, false);
+	assert_ok(ttt_state_verify(in(f->dir, "v.ttt"), f->model, &ok, &err), &err);
+	assert_true(ok);
+	assert_ok(ttt_state_export(s, in(f->dir, "v.safetensors"), &err), &err);
+	b = slurp(in(f->dir, "v.safetensors"));
+	assert_ok(ttt__safetensors_parse(&t, b.p, b.n, "v", &err), &err);
+	assert_int_equal(t.n, 6);
+	ttt__session_fast_read(ttt_state_session(s), w);
+	assert_ok(ttt__safetensors_f32(&t, ttt__safetensors_find(&t, "model.layers.2.prime_mlp.down_proj.weight"), down, &err), &err);
+	assert_memory_equal(down, w + ttt_model_n_fast(f->model) - 24 * 16, sizeof(down));
+	ttt__safetensors_free(&t);
+	ttt__bytes_free(&b);
+	/* the check sees a change of one weight, and leaves the session as it was */
+	assert_ok(ttt__state_check_loss(s, ttt_state_session(s), &before, &err), &err);
+	w[5] += 0.5F;
+	ttt__session_fast_write(ttt_state_session(s), w);
+	assert_ok(ttt__state_check_loss(s, ttt_state_session(s), &after, &err), &err);
+	assert_true(before != after);
+	w[5] -= 0.5F;
+	ttt__session_fast_write(ttt_state_session(s), w);
+	assert_ok(ttt__state_check_loss(s, ttt_state_session(s), &again, &err), &err);
+	assert_true(before == again);
+	ttt_state_free(s);
+	free(w);
+}
+
+/* Two processes, one lock: the second waits, gives up, or gets it once the first is done. */
+static void
+test_lock(void **state)
+{
+	struct fixture *f = *state;
+	struct ttt_error err = { 0 };
+	struct ttt_lock *l;
+	const char *path = in(f->dir, "locked.ttt");
+	int status;
+	pid_t child;
+
+	assert_ok(ttt_lock_take(&l, path, 0, &err), &err);
+	child = fork();
+	assert_true(child >= 0);
+	if (child == 0) {
+		struct ttt_lock *m;
+		bool held = ttt_lock_take(&m, path, 0.1, &err) == TTT_E_LOCKED;
+
+		_exit(held && ttt_lock_take(&m, path, 20, &err) == TTT_OK ? 0 : 1);
+	}
+	usleep(400000);
+	ttt_lock_release(l);
+	assert_int_equal(waitpid(child, &status, 0), child);
+	assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+	assert_ok(ttt_lock_take(&l, path, -1, &err), &err);
+	ttt_lock_release(l);
+	assert_int_not_equal(access(in(f->dir, "locked.ttt.lock"), F_OK), 0);
+	assert_fails(ttt_lock_take(&l, in(f->dir, "no/such"), 0, &err), TTT_E_IO, &err, "such.lock");
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_cuts),
+		cmocka_unit_test(test_what_is_kept),
+		cmocka_unit_test(test_passages),
+		cmocka_unit_test(test_passages_compact),
+		cmocka_unit_test(test_curve),
+		cmocka_unit_test(test_window_tail),
+		cmocka_unit_test(test_options),
+		cmocka_unit_test(test_ids),
+		cmocka_unit_test(test_verify_and_export),
+		cmocka_unit_test(test_lock),
+	};
+
+	return cmocka_run_group_tests(tests, fixture_make, fixture_free);
+}

@@ -1,0 +1,204 @@
+/* ttt-absorb: from inputs into the state. */
+#include "tools/absorb.h"
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { BLOCK = 65536 };
+
+/* All of f, with a NUL after it; NULL and errno on failure. */
+static char *
+slurp(FILE *f, size_t *n)
+{
+	size_t capacity = 0;
+	char *text = NULL;
+
+	for (*n = 0;;) {
+		if (capacity - *n < 2) {
+			char *grown = capacity > SIZE_MAX / 2 - BLOCK ? NULL : realloc(text, 2 * capacity + BLOCK);
+
+			if (grown == NULL) {
+				free(text);
+				errno = ENOMEM;
+				return NULL;
+			}
+			text = grown;
+			capacity = 2 * capacity + BLOCK;
+		}
+		size_t got = fread(text + *n, 1, capacity - *n - 1, f);
+
+		*n += got;
+		if (got == 0)
+			break;
+	}
+	text[*n] = '\0';
+	if (ferror(f)) {
+		free(text);
+		return NULL;
+	}
+	return text;
+}
+
+/* --files0-from: names ended by NUL. The names point into the text read. */
+int
+absorb_names(struct absorb *a)
+{
+	FILE *f;
+	size_t n = 0, count = 0;
+
+	if (a->files0 == NULL)
+		return TOOL_DONE;
+	f = strcmp(a->files0, "-") == 0 ? stdin : fopen(a->files0, "rbe");
+	if (f != NULL)
+		a->names_text = slurp(f, &n);
+	if (a->names_text == NULL) {
+		tool_error(a->t, "%s: cannot read names: %s", a->files0, strerror(errno));
+		if (f != NULL && f != stdin)
+			fclose(f);
+		return TOOL_TROUBLE;
+	}
+	if (f != stdin)
+		fclose(f);
+	a->names_table = calloc(n + 1, sizeof(*a->names_table)); /* one name has at least one byte */
+	if (a->names_table == NULL) {
+		tool_error(a->t, "%s: out of memory for names", a->files0);
+		return TOOL_TROUBLE;
+	}
+	for (char *p = a->names_text; p < a->names_text + n; p += strlen(p) + 1) {
+		if (*p == '\0' || (f == stdin && strcmp(p, "-") == 0)) {
+			tool_error(a->t, "%s: name %zu is %s", a->files0, count + 1,
+			    *p == '\0' ? "empty" : "'-', but the names come from standard input");
+			return TOOL_TROUBLE;
+		}
+		a->names_table[count++] = p;
+	}
+	if (count == 0) {
+		tool_error(a->t, "%s: names no inputs: it is empty", a->files0);
+		return TOOL_TROUBLE;
+	}
+	a->name = a->names_table;
+	a->n_name = count;
+	return TOOL_DONE;
+}
+
+static void
+note(void *ctx, const char *text)
+{
+	struct absorb *a = ctx;
+
+	a->n_note++;
+	tool_note(a->t, "%s", text);
+}
+
+/* A walk meets the very file that is being written, as in 'ttt-absorb -r . > state.ttt'. */
+static bool
+is_target(struct absorb *a, const char *name)
+{
+	struct stat st;
+
+	return a->has_target && !a->input.archive && stat(name, &st) == 0 && st.st_dev == a->target.st_dev &&
+	    st.st_ino == a->target.st_ino;
+}
+
+/* One input, from its start to its end. */
+static enum ttt_status
+absorb_one(struct absorb *a, struct ttt_input *in, const char *name, unsigned char *buffer, struct ttt_error *err)
+{
+	enum ttt_status s = ttt_state_source(a->s, name, err);
+
+	while (s == TTT_OK) {
+		size_t n = 0;
+
+		s = ttt_input_read(in, buffer, BLOCK, &n, err);
+		if (s != TTT_OK || n == 0)
+			break;
+		s = ttt_state_absorb(a->s, buffer, n, tool_progress_chunk, &a->progress, err);
+		a->n_absorbed += (int64_t)n;
+		tool_progress_bytes(&a->progress, (int64_t)n);
+	}
+	return s;
+}
+
+static enum ttt_status
+absorb_all(struct absorb *a, struct ttt_input *in, struct ttt_error *err)
+{
+	static unsigned char buffer[BLOCK];
+	enum ttt_status s = TTT_OK;
+	const char *name = NULL;
+	int64_t size = -1;
+
+	while (s == TTT_OK && (s = ttt_input_next(in, &name, &size, err)) == TTT_OK && name != NULL) {
+		if (size < 0)
+			a->progress.total = -1;
+		if (is_target(a, name))
+			tool_note(a->t, "%s: skipped: it is the state being written", name);
+		else
+			s = absorb_one(a, in, name, buffer, err);
+	}
+	return s;
+}
+
+/* Nothing came: one line says so, a note already printed or this one. */
+static int
+nothing(struct absorb *a, const char *what)
+{
+	if (a->n_note == 0 || a->t->quiet)
+		tool_error(a->t, "%s: nothing to absorb: the input is empty", what);
+	return TOOL_TROUBLE;
+}
+
+int
+absorb_text(struct absorb *a)
+{
+	struct ttt_input *in = NULL;
+	struct ttt_error err;
+	enum ttt_status s;
+	int64_t total;
+
+	if (tool_tokenizer(a->t) == NULL)
+		return TOOL_TROUBLE;
+	a->input.skip_errors = a->input.recursive;
+	total = a->input.archive ? -1 : tool_total(a->name, a->n_name);
+	s = ttt_input_open(&in, a->name, a->n_name, &a->input, note, a, &err);
+	if (s == TTT_OK) {
+		tool_progress_start(&a->progress, a->t, ttt_model_tokenizer(a->t->model), total);
+		s = absorb_all(a, in, &err);
+		tool_progress_end(&a->progress);
+	}
+	a->n_failed = in != NULL ? ttt_input_n_failed(in) : 0;
+	ttt_input_free(in);
+	if (s != TTT_OK)
+		return tool_fail(a->t, &err);
+	return a->n_absorbed == 0 ? nothing(a, a->n_name == 1 ? a->name[0] : "-") : TOOL_DONE;
+}
+
+int
+absorb_ids(struct absorb *a)
+{
+	const struct ttt_config *c = ttt_model_config(a->t->model);
+	struct ttt_ids ids = { 0 };
+	struct ttt_error err;
+	enum ttt_status s = TTT_OK;
+	int64_t line = 0;
+	bool more = true;
+	FILE *f = strcmp(a->ids, "-") == 0 ? stdin : fopen(a->ids, "re");
+
+	if (f == NULL) {
+		tool_error(a->t, "%s: cannot open: %s", a->ids, strerror(errno));
+		return TOOL_TROUBLE;
+	}
+	tool_progress_start(&a->progress, a->t, ttt_model_tokenizer(a->t->model), -1);
+	while ((s = ttt_ids_read_line(f, a->ids, &line, c->n_vocab, &ids, &more, &err)) == TTT_OK && more) {
+		s = ttt_state_absorb_ids(a->s, ids.id, ids.n, tool_progress_chunk, &a->progress, &err);
+		if (s != TTT_OK)
+			break;
+		a->n_absorbed += ids.n;
+	}
+	tool_progress_end(&a->progress);
+	free(ids.id);
+	if (f != stdin)
+		fclose(f);
+	if (s != TTT_OK)
+		return tool_fail(a->t, &err);
+	return a->n_absorbed == 0 ? nothing(a, a->ids) : TOOL_DONE;
+}

@@ -1,0 +1,104 @@
+/* ttt-absorb: the state before and after. */
+#include "tools/absorb.h"
+#include <errno.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+/* Before anything is read: would the output destroy an input, or go where it cannot? */
+int
+absorb_check_output(struct absorb *a)
+{
+	const char *path = a->update != NULL ? a->update : a->out;
+	struct stat st;
+
+	a->has_target = path != NULL ? stat(path, &a->target) == 0
+	                             : fstat(STDOUT_FILENO, &a->target) == 0 && S_ISREG(a->target.st_mode);
+	if (path == NULL) {
+		if (tool_stdout_refused(a->t, "a state"))
+			return TOOL_TROUBLE;
+		if (a->from != NULL && tool_stdout_is(a->t, a->from))
+			return TOOL_TROUBLE;
+		if (a->ids != NULL && tool_stdout_is(a->t, a->ids))
+			return TOOL_TROUBLE;
+		if (a->n_name == 0 && a->ids == NULL && tool_stdout_is(a->t, "-"))
+			return TOOL_TROUBLE;
+		for (size_t i = 0; i < a->n_name; i++)
+			if (tool_stdout_is(a->t, a->name[i]))
+				return TOOL_TROUBLE;
+		return TOOL_DONE;
+	}
+	if (a->has_target && !S_ISREG(a->target.st_mode)) {
+		tool_error(a->t, "%s: cannot write a state there: it is not a regular file", path);
+		return TOOL_TROUBLE;
+	}
+	for (size_t i = 0; i < a->n_name && a->has_target; i++)
+		if (stat(a->name[i], &st) == 0 && st.st_dev == a->target.st_dev && st.st_ino == a->target.st_ino) {
+			tool_error(a->t, "%s: is the file that the state is written to", a->name[i]);
+			return TOOL_TROUBLE;
+		}
+	return TOOL_DONE;
+}
+
+/* Lock, model, and the state to go on from. */
+int
+absorb_open(struct absorb *a)
+{
+	struct ttt_error err;
+	const char *from = a->from;
+	enum ttt_status s = TTT_OK;
+
+	if (a->update != NULL) {
+		s = ttt_lock_take(&a->lock, a->update, a->wait, &err);
+		if (s == TTT_OK && access(a->update, F_OK) == 0)
+			from = a->update;
+		else if (s == TTT_OK && errno != ENOENT) {
+			tool_error(a->t, "%s: cannot look at it: %s", a->update, strerror(errno));
+			return TOOL_TROUBLE;
+		}
+	}
+	if (s == TTT_OK)
+		s = tool_model_open(a->t, &err);
+	if (s == TTT_OK)
+		s = from != NULL ? ttt_state_open(&a->s, from, a->t->model, &a->state, &err)
+		                 : ttt_state_create(&a->s, a->t->model, &a->state, &err);
+	return s == TTT_OK ? TOOL_DONE : tool_fail(a->t, &err);
+}
+
+static void
+summary(struct absorb *a)
+{
+	const struct tool_progress *p = &a->progress;
+	double moved, initial;
+
+	ttt_session_drift(ttt_state_session(a->s), &moved, &initial);
+	tool_verbose(a->t, "absorbed %lld %s; %lld tokens scored, %.4f nats each; weights moved by %.4f of %.4f",
+	    (long long)a->n_absorbed, a->ids != NULL ? "ids" : "bytes", (long long)p->n_token,
+	    p->n_token > 0 ? p->nats / (double)p->n_token : NAN, moved, initial);
+}
+
+int
+absorb_write(struct absorb *a)
+{
+	const char *path = a->update != NULL ? a->update : a->out;
+	struct ttt_error err;
+	enum ttt_status s;
+
+	summary(a);
+	tool_critical_begin();
+	s = path != NULL ? ttt_state_save(a->s, path, &a->save, &err) : ttt_state_write(a->s, stdout, &a->save, &err);
+	tool_critical_end();
+	if (s != TTT_OK)
+		return tool_fail(a->t, &err);
+	return a->n_failed > 0 ? TOOL_TROUBLE : TOOL_DONE;
+}
+
+void
+absorb_close(struct absorb *a)
+{
+	ttt_state_free(a->s);
+	ttt_lock_release(a->lock);
+	free(a->names_text);
+	free(a->names_table);
+}

@@ -1,0 +1,212 @@
+/* ttt-ppl: documents through sessions. Every document starts from the same session. */
+#include "tools/ppl.h"
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { BLOCK = 65536 };
+
+struct reading { /* one document on its way */
+	struct ppl *p;
+	struct ttt_session *session;
+	struct ttt_encoder *encoder;
+	struct ttt_ids ids;
+	struct ttt_feed feed;
+	bool failed; /* no memory for a report */
+};
+
+int
+ppl_open(struct ppl *p)
+{
+	struct ttt_state_options o = { .no_passages = true };
+	struct ttt_state_info info = { 0 };
+	struct ttt_error err;
+	enum ttt_status s = tool_model_open(p->t, &err);
+
+	if (s == TTT_OK && p->state != NULL) {
+		s = ttt_state_open(&p->s, p->state, p->t->model, &o, &err);
+		if (s == TTT_OK)
+			s = ttt_state_info(p->s, &info, &err);
+		if (s == TTT_OK && p->rate == 0)
+			p->rate = info.rate;
+	} else if (s == TTT_OK)
+		s = ttt_session_create(&p->base, p->t->model, p->mode == PPL_FULL ? TTT_FULL : TTT_WINDOW, &err);
+	if (s != TTT_OK)
+		return tool_fail(p->t, &err);
+	return p->form == PPL_LINES && tool_tokenizer(p->t) == NULL ? TOOL_TROUBLE : TOOL_DONE;
+}
+
+static void
+on_chunk(void *ctx, const struct ttt_chunk_report *r)
+{
+	struct reading *d = ctx;
+	struct ppl *p = d->p;
+	int64_t bos = ttt_model_config(p->t->model)->bos;
+
+	for (int64_t i = 0; i < r->n; i++)
+		if (r->first + i >= p->document.from)
+			d->failed |= !ppl_token(p, r->target[i], r->nll[i], r->target[i] == bos);
+	tool_progress_chunk(&p->progress, r);
+}
+
+static enum ttt_status
+flush(struct reading *d, struct ttt_error *err)
+{
+	enum ttt_status s = ttt_session_feed(d->session, d->ids.id, d->ids.n, &d->feed, err);
+
+	d->ids.n = 0;
+	return s;
+}
+
+/* Start a document: a copy of the session, at the place where the text begins. Text goes on behind the bytes that the
+ * state still holds back, and without a state behind BOS; ids stand by themselves. */
+static enum ttt_status
+begin(struct reading *d, struct ppl *p, const char *name, struct ttt_error *err)
+{
+	const struct ttt_tokenizer *k = ttt_model_tokenizer(p->t->model);
+	int64_t bos = ttt_model_config(p->t->model)->bos;
+	const unsigned char *held = NULL;
+	size_t n_held = 0;
+	int32_t first = (int32_t)bos;
+	enum ttt_status s;
+
+	*d = (struct reading){ .p = p };
+	d->feed = (struct ttt_feed){ .learn = p->mode == PPL_TTT, .rate = p->rate, .fn = on_chunk, .ctx = d };
+	p->document = (struct ppl_document){ .name = name, .number = p->n_document++, .n_byte = k != NULL ? 0 : -1 };
+	p->line_number = 1;
+	p->skip = 0;
+	s = ttt_session_clone(&d->session, p->s != NULL ? ttt_state_session(p->s) : p->base, err);
+	if (s == TTT_OK && p->mode == PPL_WINDOW)
+		ttt_session_reset_fast(d->session);
+	if (s == TTT_OK && k != NULL)
+		s = ttt_encoder_create(&d->encoder, k, err);
+	if (s == TTT_OK && p->s != NULL && k != NULL) {
+		if (ttt_session_n_token(d->session) > 0)
+			ttt_encoder_continue(d->encoder);
+		held = ttt_state_pending(p->s, &n_held);
+		s = ttt_encoder_feed(d->encoder, &d->ids, held, n_held, err);
+		if (s == TTT_OK && p->ids != NULL)
+			s = ttt_encoder_end(d->encoder, &d->ids, err);
+	}
+	if (s == TTT_OK) {
+		p->document.from = INT64_MAX; /* what comes before the document is not scored */
+		if (p->s == NULL && p->ids == NULL && bos >= 0)
+			s = ttt_session_feed(d->session, &first, 1, &d->feed, err);
+		else if (p->ids != NULL)
+			s = flush(d, err);
+	}
+	p->skip = p->ids == NULL ? n_held : 0;
+	p->document.from = d->session != NULL ? ttt_session_n_token(d->session) : 0;
+	return s;
+}
+
+/* The document has ended: what still waits is scored too. */
+static enum ttt_status
+end(struct reading *d, enum ttt_status s, struct ttt_error *err)
+{
+	struct ppl *p = d->p;
+
+	if (s == TTT_OK && d->encoder != NULL && p->ids == NULL)
+		s = ttt_encoder_end(d->encoder, &d->ids, err);
+	if (s == TTT_OK)
+		s = flush(d, err);
+	if (s == TTT_OK)
+		s = ttt_session_peek(d->session, p->document.from, on_chunk, d, err);
+	ttt_encoder_free(d->encoder);
+	ttt_session_free(d->session);
+	free(d->ids.id);
+	if (s == TTT_OK && p->document.n_token > 0)
+		d->failed |= !ppl_document_end(p);
+	if (s == TTT_OK && d->failed) {
+		*err = (struct ttt_error){ TTT_E_MEMORY, "out of memory for the report", "" };
+		s = TTT_E_MEMORY;
+	}
+	if (s != TTT_OK || p->document.n_token > 0)
+		return s;
+	p->n_empty++;
+	if (p->ids != NULL)
+		tool_error(p->t, "%s: sequence %lld: nothing to score: it has no second token", p->ids,
+		    (long long)p->document.number);
+	else
+		tool_error(p->t, "%s: nothing to score: it is empty", p->document.name);
+	return s;
+}
+
+static enum ttt_status
+read_text(struct reading *d, struct ttt_input *in, struct ttt_error *err)
+{
+	static unsigned char buffer[BLOCK];
+	enum ttt_status s;
+	size_t n = 0;
+
+	while ((s = ttt_input_read(in, buffer, sizeof(buffer), &n, err)) == TTT_OK && n > 0) {
+		s = ttt_encoder_feed(d->encoder, &d->ids, buffer, n, err);
+		if (s == TTT_OK)
+			s = flush(d, err);
+		if (s != TTT_OK)
+			break;
+		tool_progress_bytes(&d->p->progress, (int64_t)n);
+	}
+	return s;
+}
+
+int
+ppl_text(struct ppl *p)
+{
+	struct ttt_input *in = NULL;
+	struct reading d;
+	struct ttt_error err;
+	enum ttt_status s;
+	const char *name = NULL;
+	int64_t size;
+
+	if (tool_tokenizer(p->t) == NULL)
+		return TOOL_TROUBLE;
+	p->input.keep_binary = !p->input.recursive;
+	s = ttt_input_open(&in, p->name, p->n_name, &p->input, tool_input_note, p->t, &err);
+	tool_progress_start(&p->progress, p->t, ttt_model_tokenizer(p->t->model), tool_total(p->name, p->n_name));
+	while (s == TTT_OK && (s = ttt_input_next(in, &name, &size, &err)) == TTT_OK && name != NULL) {
+		s = begin(&d, p, name, &err);
+		if (s == TTT_OK)
+			s = read_text(&d, in, &err);
+		s = end(&d, s, &err);
+	}
+	tool_progress_end(&p->progress);
+	ttt_input_free(in);
+	return s == TTT_OK ? TOOL_DONE : tool_fail(p->t, &err);
+}
+
+int
+ppl_ids(struct ppl *p)
+{
+	int64_t line = 0, n_vocab = ttt_model_config(p->t->model)->n_vocab;
+	struct ttt_ids ids = { 0 };
+	struct reading d;
+	struct ttt_error err;
+	enum ttt_status s;
+	bool more = true;
+	FILE *f = strcmp(p->ids, "-") == 0 ? stdin : fopen(p->ids, "re");
+
+	if (f == NULL) {
+		tool_error(p->t, "%s: cannot open: %s", p->ids, strerror(errno));
+		return TOOL_TROUBLE;
+	}
+	tool_progress_start(&p->progress, p->t, ttt_model_tokenizer(p->t->model), -1);
+	while ((s = ttt_ids_read_line(f, p->ids, &line, n_vocab, &ids, &more, &err)) == TTT_OK && more) {
+		s = begin(&d, p, NULL, &err);
+		if (s == TTT_OK)
+			s = ttt_session_feed(d.session, ids.id, ids.n, &d.feed, &err);
+		s = end(&d, s, &err);
+		if (s != TTT_OK)
+			break;
+	}
+	tool_progress_end(&p->progress);
+	free(ids.id);
+	if (f != stdin)
+		fclose(f);
+	if (s == TTT_OK && p->n_document == 0) {
+		tool_error(p->t, "%s: nothing to score: it is empty", p->ids);
+		return TOOL_TROUBLE;
+	}
+	return s == TTT_OK ? TOOL_DONE : tool_fail(p->t, &err);
+}

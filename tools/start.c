@@ -1,0 +1,151 @@
+/* Start and end of a program: descriptors, signals, the checked close of stdout. */
+#include "tools/tool.h"
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+/* Signals have no argument to pass things in: these are the program's only variables outside of functions. */
+static volatile sig_atomic_t critical, waiting;
+
+/* A descriptor that the caller closed would be given to the first file opened, and messages would go into it. The
+ * standard ones are filled with /dev/null the wrong way round, so that using one still fails. */
+static void
+fill_descriptors(void)
+{
+	static const int flags[3] = { O_WRONLY, O_RDONLY, O_RDWR };
+
+	for (int fd = 0; fd < 3; fd++)
+		if (fcntl(fd, F_GETFD) < 0 && open("/dev/null", flags[fd]) != fd)
+			_exit(TOOL_TROUBLE);
+}
+
+static void
+on_signal(int number)
+{
+	if (critical) {
+		waiting = number;
+		return;
+	}
+	signal(number, SIG_DFL);
+	raise(number);
+}
+
+static void
+take_signals(void)
+{
+	static const int numbers[] = { SIGINT, SIGTERM, SIGHUP };
+	struct sigaction a = { 0 }, old;
+
+	a.sa_handler = on_signal;
+	a.sa_flags = SA_RESTART;
+	sigemptyset(&a.sa_mask);
+	for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++)
+		if (sigaction(numbers[i], NULL, &old) == 0 && old.sa_handler != SIG_IGN)
+			sigaction(numbers[i], &a, NULL);
+	/* A closed pipe ends a program quietly, whatever started it. */
+	signal(SIGPIPE, SIG_DFL);
+	/* A caller that asks for progress too early, or of a program that shows none, must not kill it. */
+	signal(SIGUSR1, SIG_IGN);
+}
+
+void
+tool_start(struct tool *t, const char *argv0)
+{
+	const char *slash = strrchr(argv0, '/');
+	const char *model = getenv("TTT_MODEL"), *kernels = getenv("TTT_KERNELS");
+
+	fill_descriptors();
+	take_signals();
+	t->name = slash != NULL ? slash + 1 : argv0;
+	if (strncmp(t->name, "lt-", 3) == 0) /* libtool's name of a program run where it was built */
+		t->name += 3;
+	t->model_dir = model != NULL && model[0] != '\0' ? model : NULL;
+	t->kernels = kernels != NULL && kernels[0] != '\0' ? kernels : NULL;
+	t->device_name = "cpu";
+}
+
+int
+tool_finish(struct tool *t, int status)
+{
+	bool failed = ferror(stdout) != 0;
+	int reason = 0;
+
+	if (fflush(stdout) != 0) {
+		failed = true;
+		reason = errno;
+	}
+	if (fclose(stdout) != 0 && errno != EBADF && reason == 0) {
+		failed = true;
+		reason = errno;
+	}
+	if (!failed || status == TOOL_TROUBLE) /* then the message has been printed */
+		return status;
+	if (reason != EPIPE)
+		tool_error(t, "standard output: cannot write: %s",
+		    reason != 0 ? strerror(reason) : "an earlier write failed");
+	return TOOL_TROUBLE;
+}
+
+void
+tool_critical_begin(void)
+{
+	critical = 1;
+}
+
+void
+tool_critical_end(void)
+{
+	int number = waiting;
+
+	critical = 0;
+	waiting = 0;
+	if (number != 0) {
+		signal(number, SIG_DFL);
+		raise(number);
+	}
+}
+
+int
+tool_stop_wanted(void)
+{
+	return waiting;
+}
+
+void
+tool_stop_answered(void)
+{
+	waiting = 0;
+}
+
+bool
+tool_stdout_is(struct tool *t, const char *path)
+{
+	struct stat out, in;
+	bool dash = strcmp(path, "-") == 0;
+
+	if (fstat(STDOUT_FILENO, &out) != 0 || !S_ISREG(out.st_mode))
+		return false;
+	if ((dash ? fstat(STDIN_FILENO, &in) : stat(path, &in)) != 0)
+		return false;
+	if (in.st_dev != out.st_dev || in.st_ino != out.st_ino)
+		return false;
+	tool_error(t, "%s: is the file that standard output goes to", dash ? "standard input" : path);
+	return true;
+}
+
+bool
+tool_stdout_refused(struct tool *t, const char *what)
+{
+	if ((fcntl(STDOUT_FILENO, F_GETFL) & O_ACCMODE) == O_RDONLY) {
+		tool_error(t, "standard output: cannot write: it is closed");
+		return true;
+	}
+	if (!isatty(STDOUT_FILENO))
+		return false;
+	tool_error(t, "standard output: %s is not written to a terminal", what);
+	tool_hint(t, "redirect it into a file, or name one with -o");
+	return true;
+}

@@ -298,6 +298,16 @@ enum ttt_status ttt_state_verify(const char *path, const struct ttt_model *m, bo
 /* Write the fast weights, under their parameter names, as safetensors. */
 enum ttt_status ttt_state_export(struct ttt_state *s, const char *path, struct ttt_error *err);
 
+/* How far two states of one model lie apart in one fast weight: 2-norms of the initial weight, of what each state's learning added to
+ * it, and of the difference between the two. */
+struct ttt_difference {
+	const char *name; /* parameter; borrowed during the call */
+	double initial, moved_a, moved_b, apart;
+};
+/* Call fn for every fast weight, in the order of the model. Errors: TTT_E_SHAPE (two models), TTT_E_MEMORY. */
+enum ttt_status ttt_state_compare(struct ttt_state *a, struct ttt_state *b,
+    void (*fn)(void *ctx, const struct ttt_difference *d), void *ctx, struct ttt_error *err);
+
 /* A lock on path ("path.lock", flock), so that two updates queue. wait_seconds < 0 waits for ever. Errors: TTT_E_LOCKED, TTT_E_IO. */
 struct ttt_lock;
 enum ttt_status ttt_lock_take(struct ttt_lock **out, const char *path, double wait_seconds, struct ttt_error *err);

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 enum { BLOCK = 65536 };
 
@@ -158,6 +159,11 @@ absorb_text(struct absorb *a)
 	if (tool_tokenizer(a->t) == NULL)
 		return TOOL_TROUBLE;
 	a->input.skip_errors = a->input.recursive;
+	for (size_t i = 0; a->input.recursive && i < a->n_name; i++)
+		if (strcmp(a->name[i], "-") != 0 && access(a->name[i], R_OK) != 0) { /* in a walk: passed over */
+			tool_error(a->t, "%s: cannot read: %s", a->name[i], strerror(errno));
+			return TOOL_TROUBLE;
+		}
 	total = a->input.archive ? -1 : tool_total(a->name, a->n_name);
 	s = ttt_input_open(&in, a->name, a->n_name, &a->input, note, a, &err);
 	if (s == TTT_OK) {

@@ -14,7 +14,7 @@ static const struct {
 	struct tool_option option;
 } commons[] = {
 	{ TOOL_MODEL, { 'm', "model", "DIR", "model directory (default: $TTT_MODEL, else the embedded model)" } },
-	{ TOOL_MODEL, { KEY_THREADS, "threads", "N", "compute with N threads (default: all processors)" } },
+	{ TOOL_MODEL, { KEY_THREADS, "threads", "N", "threads to use (default: $OMP_NUM_THREADS, else all)" } },
 	{ TOOL_MODEL, { KEY_DEVICE, "device", "NAME", "cpu or cuda (default: cpu)" } },
 	{ TOOL_PROGRESS, { KEY_PROGRESS, "progress", NULL, "show progress even where stderr is no terminal" } },
 	{ 0, { 'q', "quiet", NULL, "no notes and no progress" } },

@@ -51,6 +51,16 @@ take_signals(void)
 	signal(SIGUSR1, SIG_IGN);
 }
 
+/* $OMP_NUM_THREADS, which every program with OpenMP goes by; 0 where it says nothing of use. */
+static int
+threads_wanted(void)
+{
+	const char *text = getenv("OMP_NUM_THREADS");
+	long n = text != NULL ? strtol(text, NULL, 10) : 0;
+
+	return n >= 1 && n <= 4096 ? (int)n : 0;
+}
+
 void
 tool_start(struct tool *t, const char *argv0)
 {
@@ -65,6 +75,7 @@ tool_start(struct tool *t, const char *argv0)
 	t->model_dir = model != NULL && model[0] != '\0' ? model : NULL;
 	t->kernels = kernels != NULL && kernels[0] != '\0' ? kernels : NULL;
 	t->device_name = "cpu";
+	t->n_thread = threads_wanted();
 }
 
 int

@@ -58,7 +58,7 @@ struct tool {
 	int verbose;
 	struct ttt_device *device; /* both: after tool_model_open(); freed by main() */
 	struct ttt_model *model;
-	bool prints_rows;      /* set by a program that prints as it goes: no progress in between on the same terminal */
+	bool prints_rows;      /* set by a program that prints as it goes: no progress among its rows on a terminal */
 	bool line_shown;       /* a progress line stands on the terminal */
 };
 

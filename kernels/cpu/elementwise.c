@@ -63,17 +63,17 @@ dot(struct ttt_device *d, const float *a, const float *b, int64_t n)
 static void
 adamw(struct ttt_device *d, float *p, float *m, float *v, const float *g, int64_t n, const struct ttt__adamw *o)
 {
-	float b1 = (float)o->b1, b2 = (float)o->b2, c1 = (float)(1 - o->b1), c2 = (float)(1 - o->b2);
-	float correct1 = (float)(1 / o->correct1), correct2 = (float)(1 / o->correct2);
-	float lr = (float)o->lr, eps = (float)o->eps, decay = (float)o->weight_decay, clip = (float)o->scale;
+	float b1 = (float)o->b1, b2 = (float)o->b2, c1 = (float)(1 - o->b1), c2 = (float)(1 - o->b2), clip = (float)o->scale;
+	double correct1 = 1 / o->correct1, correct2 = 1 / o->correct2, lr = o->lr, eps = o->eps, decay = o->weight_decay;
 
 #pragma omp parallel for simd schedule(static) num_threads(d->n_thread) if (n > TTT__PARALLEL_MIN)
 	for (int64_t i = 0; i < n; i++) {
 		float gi = clip * g[i];
+		double w = (double)p[i];
 
 		m[i] = b1 * m[i] + c1 * gi;
 		v[i] = b2 * v[i] + c2 * gi * gi;
-		p[i] -= lr * (m[i] * correct1 / (sqrtf(v[i] * correct2) + eps) + decay * p[i]);
+		p[i] = (float)(w - lr * ((double)m[i] * correct1 / (sqrt((double)v[i] * correct2) + eps) + decay * w));
 	}
 }
 

@@ -226,6 +226,11 @@ build_group(struct build *b, size_t group, void (*note)(void *ctx, const char *t
 
 	if (buffer == NULL)
 		return ttt__fail_memory(err, b->source->path[group]);
+	if (access(b->source->path[group], R_OK) != 0) { /* what is met below it is passed over, but not all of it */
+		s = ttt__fail(err, TTT_E_IO, "%s: cannot read: %s", b->source->path[group], strerror(errno));
+		free(buffer);
+		return s;
+	}
 	s = ttt_input_open(&in, &b->source->path[group], 1, &o, note, ctx, err);
 	while (s == TTT_OK && (s = ttt_input_next(in, &name, &size, err)) == TTT_OK && name != NULL) {
 		size_t n = 0;

@@ -24,11 +24,11 @@ ttt__checksum_end(struct ttt__checksum *c, char hex[65])
 	unsigned char out[N_BYTE];
 
 	(void)blake2b_final(&c->state, out, N_BYTE);
-	for (int i = 0; i < N_BYTE; i++) {
+	for (size_t i = 0; i < N_BYTE; i++) {
 		hex[2 * i] = digits[out[i] >> 4];
 		hex[2 * i + 1] = digits[out[i] & 15];
 	}
-	hex[2 * N_BYTE] = '\0';
+	hex[64] = '\0';
 }
 
 void

@@ -1,4 +1,5 @@
-/* config.json: the names of Hugging Face configurations where they mean the same, the paper's where they do not exist there. */
+/* config.json: the names of Hugging Face configurations where they mean the same, the paper's where they do not exist
+ * there. */
 #include "libttt/model/config.h"
 
 #include <math.h>
@@ -66,7 +67,8 @@ read_number(struct reader *r, const char *key, double low, double high, bool req
 	}
 	x = json_number_value(v);
 	if (!(x >= low && x <= high)) {
-		r->status = ttt__fail(r->err, TTT_E_RANGE, "%s: %s is %g, outside %g .. %g", r->label, key, x, low, high);
+		r->status = ttt__fail(r->err, TTT_E_RANGE, "%s: %s is %g, outside %g .. %g", r->label, key, x, low,
+		    high);
 		return fallback;
 	}
 	return x;
@@ -83,7 +85,8 @@ unsupported(struct reader *r, const char *key, const char *value)
 	return r->status;
 }
 
-/* Other software's models are told by name: their files would otherwise fail on the first tensor that is called differently. */
+/* Other software's models are told by name: their files would otherwise fail on the first tensor that is called
+ * differently. */
 static void
 check_kind(struct reader *r)
 {
@@ -134,7 +137,8 @@ check_number(struct reader *r, const char *key, double wanted)
 	double x = read_number(r, key, -1e300, 1e300, false, wanted);
 
 	if (r->status == TTT_OK && fabs(x - wanted) > 1e-6)
-		r->status = ttt__fail(r->err, TTT_E_UNSUPPORTED, "%s: %s is %g; only %g is supported", r->label, key, x, wanted);
+		r->status = ttt__fail(r->err, TTT_E_UNSUPPORTED, "%s: %s is %g; only %g is supported", r->label, key, x,
+		    wanted);
 }
 
 /* What would change the arithmetic must be said to be missing, or every result would be quietly wrong. */
@@ -157,13 +161,14 @@ check_arithmetic(struct reader *r, const struct ttt_config *c)
 		check_number(r, "attention_scale", 1.0 / sqrt((double)c->d_head));
 	for (size_t i = 0; i < sizeof(absent) / sizeof(absent[0]) && r->status == TTT_OK; i++)
 		if (get(r, absent[i]) != NULL)
-			r->status = ttt__fail(r->err, TTT_E_UNSUPPORTED, "%s: %s is not supported", r->label, absent[i]);
+			r->status = ttt__fail(r->err, TTT_E_UNSUPPORTED, "%s: %s is not supported", r->label,
+			    absent[i]);
 }
 
 static void
 read_sizes(struct reader *r, struct ttt_config *c)
 {
-	int64_t n_kv;
+	int64_t n_kv, n_all;
 
 	c->n_vocab = read_integer(r, "vocab_size", 1, MAX_VOCAB, true, 0);
 	c->d_model = read_integer(r, "hidden_size", 1, MAX_SIZE, true, 0);
@@ -173,21 +178,26 @@ read_sizes(struct reader *r, struct ttt_config *c)
 	n_kv = read_integer(r, "num_key_value_heads", 1, MAX_SIZE, false, c->n_head);
 	if (r->status == TTT_OK && n_kv != c->n_head) {
 		r->status = c->n_head % n_kv != 0
-		    ? ttt__fail(r->err, TTT_E_FORMAT, "%s: num_attention_heads, %lld, is not a multiple of num_key_value_heads, %lld",
+		    ? ttt__fail(r->err, TTT_E_FORMAT,
+		    "%s: num_attention_heads, %lld, is not a multiple of num_key_value_heads, %lld",
 		    r->label, (long long)c->n_head, (long long)n_kv)
-		    : ttt__fail(r->err, TTT_E_UNSUPPORTED, "%s: num_key_value_heads is %lld and num_attention_heads %lld; only equal "
+		    : ttt__fail(r->err, TTT_E_UNSUPPORTED,
+		    "%s: num_key_value_heads is %lld and num_attention_heads %lld; only equal "
 		    "numbers are supported", r->label, (long long)n_kv, (long long)c->n_head);
 	}
 	if (r->status == TTT_OK && get(r, "head_dim") == NULL && c->d_model % c->n_head != 0)
-		r->status = ttt__fail(r->err, TTT_E_FORMAT, "%s: hidden_size, %lld, is not a multiple of num_attention_heads, %lld",
+		r->status = ttt__fail(r->err, TTT_E_FORMAT,
+		    "%s: hidden_size, %lld, is not a multiple of num_attention_heads, %lld",
 		    r->label, (long long)c->d_model, (long long)c->n_head);
 	c->d_head = read_integer(r, "head_dim", 1, MAX_SIZE, false, c->n_head > 0 ? c->d_model / c->n_head : 0);
 	if (r->status == TTT_OK && c->d_head % 2 != 0)
-		r->status = ttt__fail(r->err, TTT_E_FORMAT, "%s: head_dim is %lld; rotary embedding needs an even one", r->label,
-		    (long long)c->d_head);
-	if (r->status == TTT_OK && c->d_model != c->n_head * c->d_head)
-		r->status = ttt__fail(r->err, TTT_E_FORMAT, "%s: hidden_size is %lld, but num_attention_heads * head_dim is %lld",
-		    r->label, (long long)c->d_model, (long long)(c->n_head * c->d_head));
+		r->status = ttt__fail(r->err, TTT_E_FORMAT, "%s: head_dim is %lld; rotary embedding needs an even one",
+		    r->label, (long long)c->d_head);
+	n_all = c->n_head * c->d_head;
+	if (r->status == TTT_OK && c->d_model != n_all)
+		r->status = ttt__fail(r->err, TTT_E_FORMAT,
+		    "%s: hidden_size is %lld, but num_attention_heads * head_dim is %lld",
+		    r->label, (long long)c->d_model, (long long)n_all);
 	(void)read_integer(r, "max_position_embeddings", 1, INT64_C(1) << 40, false, 1);
 }
 
@@ -208,8 +218,8 @@ read_attention(struct reader *r, struct ttt_config *c)
 	if (!full && strcmp(json_string_value(kind), "sliding_window") != 0)
 		(void)unsupported(r, "attention", json_string_value(kind));
 	else if (full != (c->window == 0))
-		r->status = ttt__fail(r->err, TTT_E_FORMAT, "%s: attention is '%s', but sliding_window is %lld", r->label,
-		    json_string_value(kind), (long long)c->window);
+		r->status = ttt__fail(r->err, TTT_E_FORMAT, "%s: attention is '%s', but sliding_window is %lld",
+		    r->label, json_string_value(kind), (long long)c->window);
 }
 
 static void
@@ -217,11 +227,13 @@ read_learning(struct reader *r, struct ttt_config *c)
 {
 	c->n_layer_suffix = read_integer(r, "num_suffix_layers", 0, MAX_LAYER, false, 0);
 	if (r->status == TTT_OK && c->n_layer_suffix > c->n_layer)
-		r->status = ttt__fail(r->err, TTT_E_FORMAT, "%s: num_suffix_layers is %lld, but num_hidden_layers %lld", r->label,
-		    (long long)c->n_layer_suffix, (long long)c->n_layer);
-	c->d_prime = read_integer(r, "prime_intermediate_size", 0, MAX_SIZE, false, c->n_layer_suffix > 0 ? c->d_ff : 0);
+		r->status = ttt__fail(r->err, TTT_E_FORMAT, "%s: num_suffix_layers is %lld, but num_hidden_layers %lld",
+		    r->label, (long long)c->n_layer_suffix, (long long)c->n_layer);
+	c->d_prime = read_integer(r, "prime_intermediate_size", 0, MAX_SIZE, false,
+	    c->n_layer_suffix > 0 ? c->d_ff : 0);
 	if (r->status == TTT_OK && (c->d_prime == 0) != (c->n_layer_suffix == 0))
-		r->status = ttt__fail(r->err, TTT_E_FORMAT, "%s: prime_intermediate_size is %lld, but num_suffix_layers %lld", r->label,
+		r->status = ttt__fail(r->err, TTT_E_FORMAT,
+		    "%s: prime_intermediate_size is %lld, but num_suffix_layers %lld", r->label,
 		    (long long)c->d_prime, (long long)c->n_layer_suffix);
 	c->chunk = read_integer(r, "chunk_size", 1, MAX_SIZE, false, 1024);
 	c->seq_length = read_integer(r, "seq_length", 1, INT64_C(1) << 32, false, 8192);

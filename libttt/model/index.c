@@ -45,8 +45,8 @@ collect_shards(struct ttt__index *x, json_t *map, struct ttt_error *err)
 		if (name == NULL || !plain_name(name)) {
 			free(all);
 			if (name == NULL)
-				return ttt__fail(err, TTT_E_FORMAT, "%s: tensor '%s': its shard's name is not a string", x->label,
-				    ttt__excerpt(text, json_object_iter_key(it)));
+				return ttt__fail(err, TTT_E_FORMAT, "%s: tensor '%s': its shard's name is not a string",
+				    x->label, ttt__excerpt(text, json_object_iter_key(it)));
 			return ttt__fail(err, TTT_E_FORMAT, "%s: shard '%s' is not a plain file name", x->label,
 			    ttt__excerpt(text, name));
 		}
@@ -107,7 +107,8 @@ ttt__index_parse(struct ttt__index *out, const void *json, size_t n, const char 
 	if (out->label == NULL)
 		status = ttt__fail_memory(err, label);
 	else if (!json_is_object(map))
-		status = ttt__fail(err, TTT_E_FORMAT, "%s: weight_map is %s", label, map == NULL ? "missing" : "not an object");
+		status = ttt__fail(err, TTT_E_FORMAT, "%s: weight_map is %s", label,
+		    map == NULL ? "missing" : "not an object");
 	else
 		status = collect_shards(out, map, err);
 	if (status == TTT_OK)

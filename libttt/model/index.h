@@ -18,7 +18,8 @@ struct ttt__index {
 };
 
 /* Parse the index. A shard's name is a plain file name: nothing outside the model's directory is ever opened. */
-enum ttt_status ttt__index_parse(struct ttt__index *out, const void *json, size_t n, const char *label, struct ttt_error *err);
+enum ttt_status ttt__index_parse(struct ttt__index *out, const void *json, size_t n, const char *label,
+    struct ttt_error *err);
 void ttt__index_free(struct ttt__index *x);
 /* NULL where the index does not name the tensor. */
 const struct ttt__index_entry *ttt__index_find(const struct ttt__index *x, const char *tensor);

@@ -32,7 +32,7 @@ replace_in(struct ttt__replace *r, const char *dir, const char *name, struct ttt
 static enum ttt_status
 write_whole(const char *dir, const char *name, const struct ttt__bytes *b, struct ttt_error *err)
 {
-	struct ttt__replace r;
+	struct ttt__replace r = { 0 };
 	enum ttt_status status = replace_in(&r, dir, name, err);
 
 	if (status != TTT_OK)
@@ -89,8 +89,8 @@ write_tensors(struct ttt__replace *r, const struct ttt__parameters *p, const str
 	for (int64_t i = 0; i < p->n && status == TTT_OK; i++) {
 		bool prime = p->p[i].offset >= p->fast_offset;
 
-		status = write_parameter(r, &p->p[i], prime && o->prime_fan_in ? 1 / sqrt((double)p->p[i].cols) : std, &random,
-		    &b, err);
+		status = write_parameter(r, &p->p[i],
+		    prime && o->prime_fan_in ? 1 / sqrt((double)p->p[i].cols) : std, &random, &b, err);
 	}
 	ttt__bytes_free(&b);
 	free(t);
@@ -101,7 +101,7 @@ static enum ttt_status
 write_weights(const char *dir, const struct ttt_config *c, const struct ttt_init_options *o, struct ttt_error *err)
 {
 	struct ttt__parameters p;
-	struct ttt__replace r;
+	struct ttt__replace r = { 0 };
 	enum ttt_status status = ttt__parameters_create(&p, c, err);
 
 	if (status != TTT_OK)
@@ -129,7 +129,8 @@ read_tokenizer(struct ttt__bytes *b, const char *path, const struct ttt_config *
 	if (status != TTT_OK)
 		return status;
 	if (ttt_tokenizer_n_vocab(t) > c->n_vocab)
-		status = ttt__fail(err, TTT_E_FORMAT, "%s: token ids reach %lld, but the configuration's vocab_size is %lld", path,
+		status = ttt__fail(err, TTT_E_FORMAT,
+		    "%s: token ids reach %lld, but the configuration's vocab_size is %lld", path,
 		    (long long)ttt_tokenizer_n_vocab(t) - 1, (long long)c->n_vocab);
 	ttt_tokenizer_free(t);
 	return status;
@@ -143,7 +144,8 @@ ttt_model_init(const char *dir, const struct ttt_init_options *o, struct ttt_err
 	enum ttt_status status;
 
 	if (!(o->init_std >= 0 && o->init_std <= 1e3))
-		return ttt__fail(err, TTT_E_RANGE, "the standard deviation of new weights, %g, is outside 0 .. 1000", o->init_std);
+		return ttt__fail(err, TTT_E_RANGE, "the standard deviation of new weights, %g, is outside 0 .. 1000",
+		    o->init_std);
 	status = ttt__file_read(&config, o->config, MAX_CONFIG, err);
 	if (status == TTT_OK)
 		status = ttt__config_parse(&c, config.p, config.n, o->config, err);

@@ -9,7 +9,7 @@ ttt__excerpt(char buffer[TTT__EXCERPT], const char *s)
 	size_t n = 0;
 	int i;
 
-	for (i = 0; s[i] != '\0' && i < MAX; i++) {
+	for (i = 0; i < MAX && s[i] != '\0'; i++) {
 		unsigned char c = (unsigned char)s[i];
 
 		if (c >= 0x20 && c < 0x7f)
@@ -47,9 +47,11 @@ scan(const unsigned char *p, size_t n, const struct ttt__json_limits *limits, co
 		if (p[i] == ',' || p[i] == ':' || p[i] == '{' || p[i] == '[')
 			n_value++;
 		if (depth > limits->depth)
-			return ttt__fail(err, TTT_E_FORMAT, "%s: %s is nested deeper than %d levels", label, what, limits->depth);
+			return ttt__fail(err, TTT_E_FORMAT, "%s: %s is nested deeper than %d levels", label, what,
+			    limits->depth);
 		if (n_value > limits->n_value)
-			return ttt__fail(err, TTT_E_FORMAT, "%s: %s has more than %zu values", label, what, limits->n_value);
+			return ttt__fail(err, TTT_E_FORMAT, "%s: %s has more than %zu values", label, what,
+			    limits->n_value);
 	}
 	return TTT_OK;
 }
@@ -74,8 +76,8 @@ ttt__json_parse(json_t **out, const void *p, size_t n, const struct ttt__json_li
 	if (root == NULL) {
 		if (json_error_code(&e) == json_error_out_of_memory)
 			return ttt__fail_memory(err, label);
-		return ttt__fail(err, TTT_E_FORMAT, "%s: %s is not JSON: line %d, column %d: %s", label, what, e.line, e.column,
-		    ttt__excerpt(text, e.text));
+		return ttt__fail(err, TTT_E_FORMAT, "%s: %s is not JSON: line %d, column %d: %s", label, what, e.line,
+		    e.column, ttt__excerpt(text, e.text));
 	}
 	if (!json_is_object(root)) {
 		json_decref(root);

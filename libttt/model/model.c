@@ -27,7 +27,8 @@ add_line(struct ttt__checksum *sum, const char *name, const void *p, size_t n)
 }
 
 static enum ttt_status
-take_config(struct ttt_model *m, const void *p, size_t n, const char *label, struct ttt__checksum *sum, struct ttt_error *err)
+take_config(struct ttt_model *m, const void *p, size_t n, const char *label, struct ttt__checksum *sum,
+    struct ttt_error *err)
 {
 	enum ttt_status status = ttt__config_parse(&m->config, p, n, label, err);
 
@@ -47,7 +48,8 @@ take_tokenizer(struct ttt_model *m, const void *p, size_t n, const char *label, 
 	if (status != TTT_OK)
 		return status;
 	if (ttt_tokenizer_n_vocab(m->tokenizer) > m->config.n_vocab)
-		return ttt__fail(err, TTT_E_FORMAT, "%s: token ids reach %lld, but the vocab_size of config.json is %lld", label,
+		return ttt__fail(err, TTT_E_FORMAT,
+		    "%s: token ids reach %lld, but the vocab_size of config.json is %lld", label,
 		    (long long)ttt_tokenizer_n_vocab(m->tokenizer) - 1, (long long)m->config.n_vocab);
 	add_line(sum, "tokenizer", p, n);
 	return TTT_OK;
@@ -104,7 +106,8 @@ open_embedded(struct ttt_model *m, struct ttt__checksum *sum, struct ttt_error *
 	if (status == TTT_OK)
 		status = ttt__weights_load_blob(m, &ttt__embedded_weights, "embedded model.safetensors", sum, err);
 	if (status == TTT_OK && ttt__embedded_tokenizer.n > 0)
-		status = take_tokenizer(m, ttt__embedded_tokenizer.p, ttt__embedded_tokenizer.n, "embedded tokenizer.json", sum, err);
+		status = take_tokenizer(m, ttt__embedded_tokenizer.p, ttt__embedded_tokenizer.n,
+		    "embedded tokenizer.json", sum, err);
 	return status;
 }
 

@@ -1,5 +1,5 @@
-/* Reading of safetensors headers. Every number is checked against the file before anything is made of it: the tensors, sorted by
- * offset, must cover the data exactly, so that no byte has two readers and none has no reader. */
+/* Reading of safetensors headers. Every number is checked against the file before anything is made of it: the tensors,
+ * sorted by offset, must cover the data exactly, so that no byte has two readers and none has no reader. */
 #include "libttt/model/safetensors.h"
 
 #include <stdlib.h>
@@ -130,7 +130,8 @@ check_metadata(const json_t *meta, const char *label, struct ttt_error *err)
 		return ttt__fail(err, TTT_E_FORMAT, "%s: __metadata__ is not an object", label);
 	for (i = json_object_iter((json_t *)meta); i != NULL; i = json_object_iter_next((json_t *)meta, i))
 		if (!json_is_string(json_object_iter_value(i)))
-			return ttt__fail(err, TTT_E_FORMAT, "%s: __metadata__ holds something that is not a string", label);
+			return ttt__fail(err, TTT_E_FORMAT, "%s: __metadata__ holds something that is not a string",
+			    label);
 	return TTT_OK;
 }
 
@@ -169,6 +170,7 @@ check_cover(struct ttt__safetensors *s, struct ttt_error *err)
 		return ttt__fail(err, TTT_E_FORMAT, "%s: %zu bytes after the last tensor", s->label, s->n_data - end);
 	for (i = 0; i < s->n; i++)
 		s->by_name[i] = &s->tensor[i];
+	/* NOLINTNEXTLINE(bugprone-sizeof-expression): an array of pointers is meant */
 	qsort(s->by_name, s->n, sizeof(*s->by_name), by_name);
 	return TTT_OK;
 }
@@ -210,8 +212,8 @@ ttt__safetensors_header_length(size_t *out, const unsigned char length[8], uint6
 	if (n < 2)
 		return ttt__fail(err, TTT_E_FORMAT, "%s: the header's length is %u", label, (unsigned)n);
 	if (n > n_file - 8)
-		return ttt__fail(err, TTT_E_FORMAT, "%s: the header's length, %llu, is beyond the end of the file", label,
-		    (unsigned long long)n);
+		return ttt__fail(err, TTT_E_FORMAT, "%s: the header's length, %llu, is beyond the end of the file",
+		    label, (unsigned long long)n);
 	if (n > MAX_HEADER)
 		return ttt__fail(err, TTT_E_FORMAT, "%s: the header's length, %llu, is more than %zu", label,
 		    (unsigned long long)n, MAX_HEADER);
@@ -244,7 +246,8 @@ ttt__safetensors_parse_header(struct ttt__safetensors *out, const void *header, 
 }
 
 enum ttt_status
-ttt__safetensors_parse(struct ttt__safetensors *out, const void *bytes, size_t n, const char *label, struct ttt_error *err)
+ttt__safetensors_parse(struct ttt__safetensors *out, const void *bytes, size_t n, const char *label,
+    struct ttt_error *err)
 {
 	const unsigned char *p = bytes;
 	enum ttt_status status;
@@ -285,6 +288,7 @@ ttt__safetensors_find(const struct ttt__safetensors *s, const char *name)
 
 	if (s->n == 0)
 		return NULL;
+	/* NOLINTNEXTLINE(bugprone-sizeof-expression): an array of pointers is meant */
 	p = bsearch(name, s->by_name, s->n, sizeof(*s->by_name), compare_name);
 	return p == NULL ? NULL : *p;
 }

@@ -23,23 +23,25 @@ struct ttt__safetensors {
 	char *label;
 };
 
-/* Parse n bytes, which must outlive the result. Limits: header 100 MB and within the file, 65536 tensors, 4 dimensions, names of
- * 1 to 128 bytes, no duplicates, no unknown dtype, dimensions and offsets checked against one another and the file. */
+/* Parse n bytes, which must outlive the result. Limits: header 100 MB and within the file, 65536 tensors, 4 dimensions,
+ * names of 1 to 128 bytes, no duplicates, no unknown dtype, dimensions and offsets checked against one another and the
+ * file. */
 enum ttt_status ttt__safetensors_parse(struct ttt__safetensors *out, const void *bytes, size_t n, const char *label,
     struct ttt_error *err);
-/* The same for a file that is read piece by piece: the length field and then the header alone, with what is left of the file. */
-enum ttt_status ttt__safetensors_header_length(size_t *out, const unsigned char length[8], uint64_t n_file, const char *label,
-    struct ttt_error *err);
-enum ttt_status ttt__safetensors_parse_header(struct ttt__safetensors *out, const void *header, size_t n_header, size_t n_data,
+/* The same for a file that is read piece by piece: the length field and then the header alone, with what is left of the
+ * file. */
+enum ttt_status ttt__safetensors_header_length(size_t *out, const unsigned char length[8], uint64_t n_file,
     const char *label, struct ttt_error *err);
+enum ttt_status ttt__safetensors_parse_header(struct ttt__safetensors *out, const void *header, size_t n_header,
+    size_t n_data, const char *label, struct ttt_error *err);
 void ttt__safetensors_free(struct ttt__safetensors *s);
 const struct ttt__tensor *ttt__safetensors_find(const struct ttt__safetensors *s, const char *name);
 /* Convert tensor t (F32, F16, BF16, F64) to float32: out [n_element] (=). A value that is not finite is an error. */
 enum ttt_status ttt__safetensors_f32(const struct ttt__safetensors *s, const struct ttt__tensor *t, float *out,
     struct ttt_error *err);
 /* The same from the tensor's n_byte bytes, wherever they lie. */
-enum ttt_status ttt__safetensors_convert(const struct ttt__safetensors *s, const struct ttt__tensor *t, const void *bytes,
-    float *out, struct ttt_error *err);
+enum ttt_status ttt__safetensors_convert(const struct ttt__safetensors *s, const struct ttt__tensor *t,
+    const void *bytes, float *out, struct ttt_error *err);
 
 /* One tensor to write: float32 (data) or int32 (data_i32). */
 struct ttt__tensor_out {
@@ -54,8 +56,8 @@ enum ttt_status ttt__safetensors_write_header(struct ttt__bytes *b, const struct
     const char *const *metadata, size_t *n_data, struct ttt_error *err);
 /* Append n values of four bytes, little-endian. */
 enum ttt_status ttt__safetensors_write_data(struct ttt__bytes *b, const void *data, size_t n, struct ttt_error *err);
-/* Append a whole file to b, tensors in the order given, header padded to 8 bytes with blanks. metadata: pairs of strings, NULL at the
- * end, or NULL. Same tensors, same bytes. */
+/* Append a whole file to b, tensors in the order given, header padded to 8 bytes with blanks. metadata: pairs of
+ * strings, NULL at the end, or NULL. Same tensors, same bytes. */
 enum ttt_status ttt__safetensors_write(struct ttt__bytes *b, const struct ttt__tensor_out *t, size_t n,
     const char *const *metadata, struct ttt_error *err);
 

@@ -46,7 +46,8 @@ element(enum ttt__dtype dtype, const unsigned char *p, size_t i)
 		memcpy(&u64, p + 8 * i, 8);
 		u64 = le64toh(u64);
 		memcpy(&d, &u64, 8);
-		return fabs(d) <= 3.4028234663852886e38 ? (float)d : (float)INFINITY; /* a NaN fails the comparison too */
+		/* a NaN fails the comparison too */
+		return fabs(d) <= 3.4028234663852886e38 ? (float)d : (float)INFINITY;
 	case TTT__BF16:
 		memcpy(&u16, p + 2 * i, 2);
 		return from_bits((uint32_t)le16toh(u16) << 16);
@@ -64,14 +65,15 @@ ttt__safetensors_convert(const struct ttt__safetensors *s, const struct ttt__ten
 	size_t i;
 
 	if (t->dtype != TTT__F32 && t->dtype != TTT__F16 && t->dtype != TTT__BF16 && t->dtype != TTT__F64)
-		return ttt__fail(err, TTT_E_FORMAT, "%s: tensor '%s' is not of a floating-point type that is read (F32, F16, BF16, "
+		return ttt__fail(err, TTT_E_FORMAT,
+		    "%s: tensor '%s' is not of a floating-point type that is read (F32, F16, BF16, "
 		    "F64)", s->label, ttt__excerpt(name, t->name));
 	for (i = 0; i < t->n_element; i++)
 		out[i] = element(t->dtype, bytes, i);
 	for (i = 0; i < t->n_element; i++)
 		if (!isfinite(out[i]))
-			return ttt__fail(err, TTT_E_FORMAT, "%s: tensor '%s': element %zu is not a finite number", s->label,
-			    ttt__excerpt(name, t->name), i);
+			return ttt__fail(err, TTT_E_FORMAT, "%s: tensor '%s': element %zu is not a finite number",
+			    s->label, ttt__excerpt(name, t->name), i);
 	return TTT_OK;
 }
 

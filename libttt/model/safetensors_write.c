@@ -1,5 +1,5 @@
-/* Writing of safetensors files. The header is put together by hand, so that the same tensors give the same bytes whatever
- * the JSON library does about order and blanks. */
+/* Writing of safetensors files. The header is put together by hand, so that the same tensors give the same bytes
+ * whatever the JSON library does about order and blanks. */
 #include "libttt/model/safetensors.h"
 
 #include <endian.h>
@@ -69,7 +69,8 @@ add_tensor(struct ttt__bytes *b, const struct ttt__tensor_out *t, size_t *offset
 	char text[96];
 
 	if (status == TTT_OK)
-		status = add_text(b, t->data_i32 != NULL ? ":{\"dtype\":\"I32\",\"shape\":[" : ":{\"dtype\":\"F32\",\"shape\":[", err);
+		status = add_text(b,
+		    t->data_i32 != NULL ? ":{\"dtype\":\"I32\",\"shape\":[" : ":{\"dtype\":\"F32\",\"shape\":[", err);
 	for (int i = 0; i < t->n_dim && status == TTT_OK; i++) {
 		(void)snprintf(text, sizeof(text), "%s%" PRId64, i > 0 ? "," : "", t->dim[i]);
 		status = add_text(b, text, err);
@@ -84,8 +85,8 @@ add_tensor(struct ttt__bytes *b, const struct ttt__tensor_out *t, size_t *offset
 }
 
 enum ttt_status
-ttt__safetensors_write_header(struct ttt__bytes *b, const struct ttt__tensor_out *t, size_t n, const char *const *metadata,
-    size_t *n_data, struct ttt_error *err)
+ttt__safetensors_write_header(struct ttt__bytes *b, const struct ttt__tensor_out *t, size_t n,
+    const char *const *metadata, size_t *n_data, struct ttt_error *err)
 {
 	size_t start = b->n, offset = 0;
 	enum ttt_status status = ttt__bytes_add(b, "\0\0\0\0\0\0\0\0{", 9, err);
@@ -140,7 +141,8 @@ ttt__safetensors_write(struct ttt__bytes *b, const struct ttt__tensor_out *t, si
 
 	for (size_t i = 0; i < n && status == TTT_OK; i++) {
 		(void)count(&count_i, &t[i]);
-		status = ttt__safetensors_write_data(b, t[i].data_i32 != NULL ? (const void *)t[i].data_i32 : t[i].data, count_i, err);
+		status = ttt__safetensors_write_data(b, t[i].data_i32 != NULL ? (const void *)t[i].data_i32 : t[i].data,
+		    count_i, err);
 	}
 	return status;
 }

@@ -1,5 +1,6 @@
-/* Loading in two passes: first every header is held against the table of parameters, which bounds all memory by what the files really
- * hold; then each file is read once from front to back, hashed, converted piece by piece and put on the device. */
+/* Loading in two passes: first every header is held against the table of parameters, which bounds all memory by what
+ * the files really hold; then each file is read once from front to back, hashed, converted piece by piece and put on
+ * the device. */
 #include "libttt/model/weights.h"
 
 #include <errno.h>
@@ -78,15 +79,17 @@ read_header(struct shard *s, struct ttt_error *err)
 		status = ttt__safetensors_header_length(&s->n_header, s->length, s->size, s->label, err);
 	if (status != TTT_OK)
 		return status;
-	s->header = malloc(s->n_header);
+	s->header = ttt__new(s->n_header, 1);
 	if (s->header == NULL)
 		return ttt__fail_memory(err, s->label);
 	status = read_exactly(s, s->header, s->n_header, err);
 	if (status == TTT_OK)
-		status = ttt__safetensors_parse_header(&s->tensors, s->header, s->n_header, (size_t)(s->size - 8 - s->n_header),
-		    s->label, err);
+		/* NOLINTNEXTLINE(clang-analyzer-unix.Malloc): shard_free frees the label */
+		status = ttt__safetensors_parse_header(&s->tensors, s->header, s->n_header,
+		    (size_t)(s->size - 8 - s->n_header), s->label, err);
 	if (status != TTT_OK)
 		return status;
+	/* NOLINTNEXTLINE(bugprone-sizeof-expression): an array of pointers is meant */
 	s->owner = ttt__new(s->tensors.n, sizeof(*s->owner));
 	return s->owner == NULL ? ttt__fail_memory(err, s->label) : TTT_OK;
 }
@@ -116,10 +119,12 @@ claim(struct shard *s, const struct ttt__parameter *p, struct ttt_error *err)
 	if (t->n_dim != n_dim || memcmp(t->dim, dim, (size_t)n_dim * sizeof(dim[0])) != 0) {
 		shape_text(got, sizeof(got), t->n_dim, t->dim);
 		shape_text(want, sizeof(want), n_dim, dim);
-		return ttt__fail(err, TTT_E_SHAPE, "%s: tensor '%s' is [%s] but config.json says [%s]", s->label, p->name, got, want);
+		return ttt__fail(err, TTT_E_SHAPE, "%s: tensor '%s' is [%s] but config.json says [%s]", s->label,
+		    p->name, got, want);
 	}
 	if (t->dtype != TTT__F32 && t->dtype != TTT__F16 && t->dtype != TTT__BF16 && t->dtype != TTT__F64)
-		return ttt__fail(err, TTT_E_UNSUPPORTED, "%s: tensor '%s' is not F32, F16, BF16 or F64", s->label, p->name);
+		return ttt__fail(err, TTT_E_UNSUPPORTED, "%s: tensor '%s' is not F32, F16, BF16 or F64", s->label,
+		    p->name);
 	s->owner[t - s->tensors.tensor] = p;
 	return TTT_OK;
 }
@@ -153,7 +158,8 @@ load_tensor(struct ttt_model *m, struct shard *s, size_t i, struct ttt__checksum
 }
 
 static enum ttt_status
-load_shard(struct ttt_model *m, struct shard *s, struct ttt__checksum *sum, const struct buffers *b, struct ttt_error *err)
+load_shard(struct ttt_model *m, struct shard *s, struct ttt__checksum *sum, const struct buffers *b,
+    struct ttt_error *err)
 {
 	struct ttt__checksum own;
 	enum ttt_status status = TTT_OK;
@@ -233,7 +239,8 @@ open_shard(struct shard *s, const char *dir, const char *name, struct ttt_error 
 }
 
 static enum ttt_status
-load_index(struct ttt_model *m, const char *dir, const struct ttt__index *x, struct ttt__checksum *sum, struct ttt_error *err)
+load_index(struct ttt_model *m, const char *dir, const struct ttt__index *x, struct ttt__checksum *sum,
+    struct ttt_error *err)
 {
 	struct shard *s = ttt__new(x->n_shard, sizeof(*s));
 	const struct ttt__index_entry *e;
@@ -271,7 +278,8 @@ load_sharded(struct ttt_model *m, const char *dir, struct ttt__checksum *sum, st
 	if (path == NULL)
 		return ttt__fail_memory(err, dir);
 	if (access(path, F_OK) != 0)
-		status = ttt__fail(err, TTT_E_IO, "%s: neither model.safetensors nor model.safetensors.index.json is there", dir);
+		status = ttt__fail(err, TTT_E_IO,
+		    "%s: neither model.safetensors nor model.safetensors.index.json is there", dir);
 	else
 		status = ttt__file_read(&json, path, MAX_INDEX, err);
 	if (status == TTT_OK)
@@ -306,7 +314,8 @@ ttt__weights_load_blob(struct ttt_model *m, const struct ttt__blob *blob, const 
     struct ttt_error *err)
 {
 	/* fmemopen's "r" never writes: the cast drops a const that holds */
-	struct shard s = { .label = strdup(label), .f = fmemopen((void *)(uintptr_t)blob->p, blob->n, "r"), .size = blob->n };
+	struct shard s = { .label = strdup(label), .f = fmemopen((void *)(uintptr_t)blob->p, blob->n, "r"),
+	    .size = blob->n };
 	enum ttt_status status;
 
 	if (s.label == NULL || s.f == NULL)

@@ -1,4 +1,5 @@
-/* What can be made again from a state: its window, from the recent tokens; and a loss that any reader of the file can repeat. */
+/* What can be made again from a state: its window, from the recent tokens; and a loss that any reader of the file can
+ * repeat. */
 #include "libttt/state/state.h"
 
 #include <math.h>
@@ -67,7 +68,8 @@ ttt__state_check_loss(const struct ttt_state *s, struct ttt_session *session, do
 	status = ttt__session_stream_set(session, recent + (n_recent - chunk), chunk, n_token - n_pending, err);
 	if (status == TTT_OK)
 		status = ttt_session_peek(session, 0, take_loss, loss, err);
-	restored = ttt__session_stream_set(session, pending, n_pending, n_token - n_pending, status == TTT_OK ? err : NULL);
+	restored = ttt__session_stream_set(session, pending, n_pending, n_token - n_pending,
+	    status == TTT_OK ? err : NULL);
 	free(pending);
 	return status == TTT_OK ? restored : status;
 }

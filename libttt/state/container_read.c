@@ -1,6 +1,6 @@
-/* Reading in two stages, so that the whole file is seen: libarchive's raw format undoes the compression, and the tar reader is fed
- * from that. Where the tar reader stops at the end mark, the rest is still read: it must be what a writer leaves there, and the
- * compressed file must end well. */
+/* Reading in two stages, so that the whole file is seen: libarchive's raw format undoes the compression, and the tar
+ * reader is fed from that. Where the tar reader stops at the end mark, the rest is still read: it must be what a writer
+ * leaves there, and the compressed file must end well. */
 #include "libttt/state/container.h"
 
 #include <archive.h>
@@ -22,6 +22,7 @@ read_file(struct archive *a, void *ctx, const void **p)
 	errno = 0;
 	n = fread(t->compressed, 1, TTT__TAR_BUFFER, t->f);
 	*p = t->compressed;
+	t->empty = t->empty && n == 0;
 	if (n > 0 || !ferror(t->f))
 		return (la_ssize_t)n;
 	t->error = errno != 0 ? errno : EIO;
@@ -99,13 +100,16 @@ open_archives(struct ttt__tar_in *t, struct ttt_error *err)
 	t->plain = malloc(TTT__TAR_BUFFER);
 	if (t->raw == NULL || t->tar == NULL || t->compressed == NULL || t->plain == NULL)
 		return ttt__fail_memory(err, t->label);
-	if (archive_read_support_filter_gzip(t->raw) != ARCHIVE_OK || archive_read_support_filter_zstd(t->raw) != ARCHIVE_OK ||
-	    archive_read_support_format_raw(t->raw) != ARCHIVE_OK || archive_read_support_format_tar(t->tar) != ARCHIVE_OK)
+	if (archive_read_support_filter_gzip(t->raw) != ARCHIVE_OK ||
+	    archive_read_support_filter_zstd(t->raw) != ARCHIVE_OK ||
+	    archive_read_support_format_raw(t->raw) != ARCHIVE_OK ||
+	    archive_read_support_format_tar(t->tar) != ARCHIVE_OK)
 		return failed(t, t->raw, err);
+	t->empty = true;
 	r = archive_read_open(t->raw, t, NULL, read_file, NULL);
 	if (r == ARCHIVE_OK)
 		r = archive_read_next_header(t->raw, &e);
-	if (r == ARCHIVE_EOF)
+	if (t->empty && t->error == 0)
 		return ttt__fail(err, TTT_E_FORMAT, "%s: not a state: it is empty", t->label);
 	if (r != ARCHIVE_OK || archive_filter_count(t->raw) > 2)
 		return failed(t, t->raw, err);
@@ -139,7 +143,8 @@ check_end(struct ttt__tar_in *t, struct ttt_error *err)
 	if (n < 0)
 		return failed(t, t->tar, err);
 	if (t->n_tar != t->n_expected + sizeof(zeros) || memcmp(t->last, zeros, sizeof(zeros)) != 0)
-		return ttt__fail(err, TTT_E_FORMAT, "%s: damaged: it does not end where its last member does", t->label);
+		return ttt__fail(err, TTT_E_FORMAT, "%s: damaged: it does not end where its last member does",
+		    t->label);
 	return TTT_OK;
 }
 
@@ -157,7 +162,8 @@ ttt__tar_in_next(struct ttt__tar_in *t, char name[128], uint64_t *size, bool *mo
 	if (r != ARCHIVE_OK)
 		return failed(t, t->tar, err);
 	path = archive_entry_pathname(e);
-	if (path == NULL || strlen(path) >= 128 || archive_entry_filetype(e) != AE_IFREG || archive_entry_hardlink(e) != NULL ||
+	if (path == NULL || strlen(path) >= 128 || archive_entry_filetype(e) != AE_IFREG ||
+	    archive_entry_hardlink(e) != NULL ||
 	    archive_entry_sparse_count(e) > 0 || !archive_entry_size_is_set(e) || archive_entry_size(e) < 0)
 		return ttt__fail(err, TTT_E_FORMAT, "%s: not a state: member '%s' is no plain file", t->label,
 		    ttt__excerpt(text, path != NULL ? path : ""));

@@ -68,10 +68,12 @@ ttt__curve_parse(struct ttt__curve *c, const struct ttt__bytes *b, const char *l
 			return ttt__fail(err, TTT_E_FORMAT, "%s: curve.tsv is no curve", label);
 		memcpy(line, p, n);
 		line[n] = '\0';
+		tab = rest = line;
 		c->n_token[c->n] = strtoll(line, &tab, 10);
 		c->loss[c->n] = *tab == '\t' ? strtod(tab + 1, &rest) : NAN;
-		if (strlen(line) != n || !isfinite(c->loss[c->n]) || *rest != '\0' || rest == tab + 1 || c->n_token[c->n] <= last)
-			return ttt__fail(err, TTT_E_FORMAT, "%s: curve.tsv: line %" PRId64 " is no point of a curve", label, c->n + 2);
+		if (strlen(line) != n || !isfinite(c->loss[c->n]) || *rest != '\0' || c->n_token[c->n] <= last)
+			return ttt__fail(err, TTT_E_FORMAT, "%s: curve.tsv: line %" PRId64 " is no point of a curve",
+			    label, c->n + 2);
 		last = c->n_token[c->n++];
 	}
 	return TTT_OK;

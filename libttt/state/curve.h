@@ -15,11 +15,13 @@ struct ttt__curve {
 };
 
 void ttt__curve_start(struct ttt__curve *c);
-/* A chunk's mean loss. A full curve first halves its resolution; the same losses give the same curve however they were cut into runs. */
+/* A chunk's mean loss. A full curve first halves its resolution; the same losses give the same curve however they were
+ * cut into runs. */
 void ttt__curve_add(struct ttt__curve *c, int64_t n_token, double loss);
 /* As text: a header line, then a line a point, numbers exact. */
 enum ttt_status ttt__curve_format(const struct ttt__curve *c, struct ttt__bytes *b, struct ttt_error *err);
 /* Read points back; stride and partial sums come from the manifest. */
-enum ttt_status ttt__curve_parse(struct ttt__curve *c, const struct ttt__bytes *b, const char *label, struct ttt_error *err);
+enum ttt_status ttt__curve_parse(struct ttt__curve *c, const struct ttt__bytes *b, const char *label,
+    struct ttt_error *err);
 
 #endif

@@ -1,4 +1,5 @@
-/* The numbers of a state: weights, window, tokens. Their shapes come from the model; the file has to have just these. */
+/* The numbers of a state: weights, window, tokens. Their shapes come from the model; the file has to have just
+ * these. */
 #include <endian.h>
 #include <inttypes.h>
 #include <stdlib.h>
@@ -42,7 +43,8 @@ read_tensors(struct ttt__reader *r, struct ttt__safetensors *t, struct ttt__byte
 
 /* One tensor, F32 of just this shape and finite, to out. */
 static enum ttt_status
-take_tensor(const struct ttt__safetensors *t, const char *name, int64_t rows, int64_t cols, float *out, struct ttt_error *err)
+take_tensor(const struct ttt__safetensors *t, const char *name, int64_t rows, int64_t cols, float *out,
+    struct ttt_error *err)
 {
 	const struct ttt__tensor *x = ttt__safetensors_find(t, name);
 
@@ -51,7 +53,8 @@ take_tensor(const struct ttt__safetensors *t, const char *name, int64_t rows, in
 	if (x->dtype != TTT__F32)
 		return ttt__fail(err, TTT_E_FORMAT, "%s: tensor '%s' is not F32", t->label, name);
 	if (x->n_dim != 2 || x->dim[0] != rows || x->dim[1] != cols)
-		return ttt__fail(err, TTT_E_SHAPE, "%s: tensor '%s' is not [%" PRId64 ", %" PRId64 "] as the model has it", t->label,
+		return ttt__fail(err, TTT_E_SHAPE,
+		    "%s: tensor '%s' is not [%" PRId64 ", %" PRId64 "] as the model has it", t->label,
 		    name, rows, cols);
 	return ttt__safetensors_f32(t, x, out, err);
 }
@@ -69,7 +72,8 @@ ttt__load_fast(struct ttt__reader *r, struct ttt_state *s, struct ttt_error *err
 
 	for (int64_t i = 0; i < p->n && status == TTT_OK; i++)
 		if (p->p[i].offset >= p->fast_offset && p->p[i].n > 0 && p->n_fast > 0)
-			status = take_tensor(&t, p->p[i].name, p->p[i].rows, p->p[i].cols, w + (p->p[i].offset - p->fast_offset), err);
+			status = take_tensor(&t, p->p[i].name, p->p[i].rows, p->p[i].cols,
+			    w + (p->p[i].offset - p->fast_offset), err);
 	if (status == TTT_OK)
 		ttt__session_fast_write(s->session, w);
 	ttt__safetensors_free(&t);
@@ -132,16 +136,22 @@ static enum ttt_status
 restore_encoder(struct ttt__reader *r, struct ttt_state *s, size_t n, struct ttt_error *err)
 {
 	unsigned char *bytes = ttt__new(n, 1);
-	enum ttt_status status = bytes != NULL ? ttt__reader_get(r, bytes, n, err) : ttt__fail_memory(err, r->label);
+	const unsigned char *held = NULL;
 	size_t n_held = 0;
+	enum ttt_status status;
 
+	if (bytes == NULL)
+		return ttt__fail_memory(err, r->label);
+	status = ttt__reader_get(r, bytes, n, err);
 	if (status == TTT_OK && n > 0) {
 		if (s->encoder == NULL)
 			status = ttt__reader_fail(r, "holds text, but the model has no tokenizer", err);
 		s->ids.n = 0;
 		if (status == TTT_OK)
 			status = ttt_encoder_feed(s->encoder, &s->ids, bytes, n, err);
-		if (status == TTT_OK && (s->ids.n > 0 || memcmp(ttt_encoder_pending(s->encoder, &n_held), bytes, n) != 0 || n_held != n))
+		if (status == TTT_OK)
+			held = ttt_encoder_pending(s->encoder, &n_held);
+		if (status == TTT_OK && (s->ids.n > 0 || n_held != n || memcmp(held, bytes, n) != 0))
 			status = ttt__reader_fail(r, "holds bytes that the tokenizer would not hold back", err);
 	}
 	free(bytes);
@@ -170,7 +180,8 @@ ttt__load_pending(struct ttt__reader *r, struct ttt_state *s, struct ttt_error *
 	id = ttt__new((size_t)i->n_pending_token, sizeof(*id));
 	status = id != NULL ? read_ids(r, s, id, i->n_pending_token, err) : ttt__fail_memory(err, r->label);
 	if (status == TTT_OK)
-		status = ttt__session_stream_set(s->session, id, i->n_pending_token, i->n_token - i->n_pending_token, err);
+		status = ttt__session_stream_set(s->session, id, i->n_pending_token, i->n_token - i->n_pending_token,
+		    err);
 	free(id);
 	return status;
 }
@@ -179,7 +190,8 @@ enum ttt_status
 ttt__load_recent(struct ttt__reader *r, struct ttt_state *s, struct ttt_error *err)
 {
 	const struct ttt_state_info *i = &r->manifest->info;
-	int64_t n_done = i->n_token - i->n_pending_token, max = ttt__state_n_recent_max(s), n = n_done < max ? n_done : max, n_pending;
+	int64_t n_done = i->n_token - i->n_pending_token, max = ttt__state_n_recent_max(s), n_pending;
+	int64_t n = n_done < max ? n_done : max;
 	int32_t *id = ttt__new((size_t)n, sizeof(*id));
 	const int32_t *pending;
 	enum ttt_status status = id != NULL ? read_ids(r, s, id, n, err) : ttt__fail_memory(err, r->label);

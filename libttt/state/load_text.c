@@ -30,8 +30,8 @@ take_number(char **p, char end)
 enum ttt_status
 ttt__load_sources(struct ttt__reader *r, struct ttt_state *s, struct ttt_error *err)
 {
-	char *line = ttt__new(LINE, 1), *p;
-	enum ttt_status status = line != NULL ? ttt__reader_line(r, line, LINE, err) : ttt__fail_memory(err, r->label);
+	char line[LINE], *p;
+	enum ttt_status status = ttt__reader_line(r, line, LINE, err);
 	int64_t n_byte = 0, one;
 
 	if (status == TTT_OK && strcmp(line, "bytes\tname") != 0)
@@ -42,18 +42,19 @@ ttt__load_sources(struct ttt__reader *r, struct ttt_state *s, struct ttt_error *
 			break;
 		p = line;
 		one = take_number(&p, '\t');
-		if (one < 0 || !ttt__i64_add(&n_byte, n_byte, one) || !ttt__name_unescape(p) || strlen(p) > TTT__NAME_MAX)
+		if (one < 0 || !ttt__i64_add(&n_byte, n_byte, one) || !ttt__name_unescape(p) ||
+		    strlen(p) > TTT__NAME_MAX)
 			status = ttt__reader_fail(r, "has a line that is no source", err);
 		else
 			status = ttt__sources_add(&s->sources, p, one, err);
 	}
 	if (status == TTT_OK && n_byte != r->manifest->info.n_byte)
 		status = ttt__reader_fail(r, "does not add up to the bytes that manifest.json gives", err);
-	free(line);
 	return status;
 }
 
-/* One record: its header line, then its bytes into s->text. Its source is the first of this name that is not before the last record's. */
+/* One record: its header line, then its bytes into s->text. Its source is the first of this name that is not before the
+ * last record's. */
 static enum ttt_status
 read_record(struct ttt__reader *r, struct ttt_state *s, char *line, size_t *source, int64_t *first_line, size_t *n,
     struct ttt_error *err)
@@ -105,8 +106,8 @@ enum ttt_status
 ttt__load_passages(struct ttt__reader *r, struct ttt_state *s, struct ttt_error *err)
 {
 	const struct ttt_state_info *info = &r->manifest->info;
-	char *line = ttt__new(LINE, 1);
-	enum ttt_status status = line != NULL ? TTT_OK : ttt__fail_memory(err, r->label);
+	char line[LINE];
+	enum ttt_status status = TTT_OK;
 	int64_t first_line, n_byte = 0;
 	size_t source = 0, n = 0;
 
@@ -132,7 +133,6 @@ ttt__load_passages(struct ttt__reader *r, struct ttt_state *s, struct ttt_error 
 		status = check_line(r, s, err);
 	if (s->sources.n > 0)
 		s->passages.source = s->sources.n - 1;
-	free(line);
 	return status;
 }
 
@@ -152,7 +152,8 @@ ttt__load_curve(struct ttt__reader *r, struct ttt_state *s, struct ttt_error *er
 	s->curve.stride = m->curve_stride;
 	s->curve.n_partial = m->curve_partial;
 	s->curve.sum = m->curve_sum;
-	if (!ttt__i64_mul(&n, s->curve.n, s->curve.stride) || !ttt__i64_add(&n, n, s->curve.n_partial) || n != m->info.n_chunk)
+	if (!ttt__i64_mul(&n, s->curve.n, s->curve.stride) || !ttt__i64_add(&n, n, s->curve.n_partial) ||
+	    n != m->info.n_chunk)
 		return ttt__reader_fail(r, "is not the curve of as many chunks as manifest.json gives", err);
 	return TTT_OK;
 }
@@ -177,7 +178,8 @@ ttt__load_extra(struct ttt__reader *r, struct ttt_state *s, struct ttt_error *er
 	if (s->extra_fd < 0)
 		s->extra_fd = ttt__spool_open();
 	if (s->extra_fd < 0)
-		return ttt__fail(err, TTT_E_IO, "the temporary file for members that are not known: %s", strerror(errno));
+		return ttt__fail(err, TTT_E_IO, "the temporary file for members that are not known: %s",
+		    strerror(errno));
 	for (uint64_t at = 0; at < x->member.size && status == TTT_OK;) {
 		size_t n = x->member.size - at < TTT__RECORD_MAX ? (size_t)(x->member.size - at) : TTT__RECORD_MAX;
 

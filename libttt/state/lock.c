@@ -1,5 +1,5 @@
-/* A lock beside a file, so that the file itself can be replaced while the lock is held. The lock's file is removed again: a process
- * that then holds the lock of a removed file notices, and starts over. */
+/* A lock beside a file, so that the file itself can be replaced while the lock is held. The lock's file is removed
+ * again: a process that then holds the lock of a removed file notices, and starts over. */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
@@ -111,6 +111,7 @@ ttt_lock_release(struct ttt_lock *l)
 {
 	if (l == NULL)
 		return;
-	(void)unlink(l->path); /* while it is held: whoever waits on it starts over */
+	(void)unlink(l->path);       /* while it is held: whoever waits on it starts over */
+	(void)flock(l->fd, LOCK_UN); /* a child process may still have the descriptor */
 	forget(l);
 }

@@ -37,10 +37,11 @@ ttt__manifest_add(struct ttt__manifest *m, const char *name, uint64_t size, cons
 	if (m->n_member == TTT__MEMBER_MAX)
 		return ttt__fail(err, TTT_E_FORMAT, "%s: more than %d members", label, TTT__MEMBER_MAX);
 	if (!name_valid(name) || strcmp(name, "manifest.json") == 0 || ttt__manifest_find(m, name) != NULL)
-		return ttt__fail(err, TTT_E_FORMAT, "%s: manifest.json: member '%s' has no valid name of its own", label,
-		    ttt__excerpt(text, name));
+		return ttt__fail(err, TTT_E_FORMAT, "%s: manifest.json: member '%s' has no valid name of its own",
+		    label, ttt__excerpt(text, name));
 	if (!ttt__checksum_valid(checksum))
-		return ttt__fail(err, TTT_E_FORMAT, "%s: manifest.json: member '%s' has no valid checksum", label, name);
+		return ttt__fail(err, TTT_E_FORMAT, "%s: manifest.json: member '%s' has no valid checksum", label,
+		    name);
 	(void)snprintf(p->name, sizeof(p->name), "%s", name);
 	(void)snprintf(p->checksum, sizeof(p->checksum), "%s", checksum);
 	p->size = size;
@@ -70,8 +71,8 @@ pack_members(const struct ttt__manifest *m)
 	json_t *list = json_array();
 
 	for (size_t i = 0; i < m->n_member && list != NULL; i++) {
-		json_t *one = json_pack("{s:s, s:I, s:s}", "name", m->member[i].name, "size", (json_int_t)m->member[i].size,
-		    "blake2b", m->member[i].checksum);
+		json_t *one = json_pack("{s:s, s:I, s:s}", "name", m->member[i].name, "size",
+		    (json_int_t)m->member[i].size, "blake2b", m->member[i].checksum);
 
 		if (one == NULL || json_array_append_new(list, one) != 0) {
 			json_decref(list);
@@ -91,12 +92,15 @@ pack(const struct ttt__manifest *m)
 	    "format", "ttt-state", "version", TTT__STATE_VERSION,
 	    "model", "name", i->model_name, "checksum", i->model_checksum,
 	    "rule", "name", i->rule, "rate", number(i->rate),
-	    "stream", "tokens", (json_int_t)i->n_token, "bytes", (json_int_t)i->n_byte, "chunks", (json_int_t)i->n_chunk,
-	    "pending_tokens", (json_int_t)i->n_pending_token, "pending_bytes", (json_int_t)i->n_pending_byte,
-	    "sources", (json_int_t)i->n_source, "line", (json_int_t)m->line,
+	    "stream", "tokens", (json_int_t)i->n_token, "bytes", (json_int_t)i->n_byte,
+	    "chunks", (json_int_t)i->n_chunk, "pending_tokens", (json_int_t)i->n_pending_token,
+	    "pending_bytes", (json_int_t)i->n_pending_byte, "sources", (json_int_t)i->n_source,
+	    "line", (json_int_t)m->line,
 	    "passages", "kept", (int)m->keeps_passages, "max", (json_int_t)m->passages_max,
-	    "records", (json_int_t)i->n_passage_record, "bytes", (json_int_t)i->n_passage_byte, "open", (int)m->open_record,
-	    "curve", "stride", (json_int_t)m->curve_stride, "partial", (json_int_t)m->curve_partial, "sum", number(m->curve_sum),
+	    "records", (json_int_t)i->n_passage_record, "bytes", (json_int_t)i->n_passage_byte,
+	    "open", (int)m->open_record,
+	    "curve", "stride", (json_int_t)m->curve_stride, "partial", (json_int_t)m->curve_partial,
+	    "sum", number(m->curve_sum),
 	    "loss", "first", number(i->loss_first), "last", number(i->loss_last), "check", number(m->check_loss),
 	    "drift", number(i->drift), "window", i->has_window ? "kept" : "tail",
 	    "members", pack_members(m), "seal", ZEROS);

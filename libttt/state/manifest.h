@@ -24,10 +24,11 @@ struct ttt__manifest {
 	size_t n_member;
 };
 
-/* The last key, "seal", is the BLAKE2b-256 of the manifest's bytes with 64 zeros in the seal's place: every other member has its
- * checksum here, and this is the manifest's own. */
+/* The last key, "seal", is the BLAKE2b-256 of the manifest's bytes with 64 zeros in the seal's place: every other
+ * member has its checksum here, and this is the manifest's own. */
 enum ttt_status ttt__manifest_format(const struct ttt__manifest *m, struct ttt__bytes *b, struct ttt_error *err);
-enum ttt_status ttt__manifest_parse(struct ttt__manifest *m, const struct ttt__bytes *b, const char *label, struct ttt_error *err);
+enum ttt_status ttt__manifest_parse(struct ttt__manifest *m, const struct ttt__bytes *b, const char *label,
+    struct ttt_error *err);
 /* Append a member; name is 1 .. 127 of A-Z a-z 0-9 . _ - /, without empty, "." or ".." parts. */
 enum ttt_status ttt__manifest_add(struct ttt__manifest *m, const char *name, uint64_t size, const char *checksum,
     const char *label, struct ttt_error *err);

@@ -30,7 +30,8 @@ static void
 wrong(struct reader *r, const char *key)
 {
 	if (r->status == TTT_OK)
-		r->status = ttt__fail(r->err, TTT_E_FORMAT, "%s: manifest.json: %s is not what it should be", r->label, key);
+		r->status = ttt__fail(r->err, TTT_E_FORMAT, "%s: manifest.json: %s is not what it should be", r->label,
+		    key);
 }
 
 static int64_t
@@ -106,7 +107,8 @@ check_kind(const json_t *root, const char *label, struct ttt_error *err)
 	if (!json_is_string(format) || strcmp(json_string_value(format), "ttt-state") != 0 || !json_is_integer(version))
 		return ttt__fail(err, TTT_E_FORMAT, "%s: not a state: its manifest.json is of another kind", label);
 	if (json_integer_value(version) > TTT__STATE_VERSION) {
-		(void)ttt__fail(err, TTT_E_FORMAT, "%s: made by a newer version: its format is %lld, and %d is the newest known here",
+		(void)ttt__fail(err, TTT_E_FORMAT,
+		    "%s: made by a newer version: its format is %lld, and %d is the newest known here",
 		    label, (long long)json_integer_value(version), TTT__STATE_VERSION);
 		return err != NULL ? ttt__hint(err, "use a newer ttt") : TTT_E_FORMAT;
 	}
@@ -127,7 +129,8 @@ read_members(struct reader *r, struct ttt__manifest *m)
 		name = json_object_get(json_array_get(list, i), "name");
 		size = json_object_get(json_array_get(list, i), "size");
 		sum = json_object_get(json_array_get(list, i), "blake2b");
-		if (!json_is_string(name) || !json_is_integer(size) || json_integer_value(size) < 0 || !json_is_string(sum))
+		if (!json_is_string(name) || !json_is_integer(size) || json_integer_value(size) < 0 ||
+		    !json_is_string(sum))
 			wrong(r, "members");
 		else
 			r->status = ttt__manifest_add(m, json_string_value(name), (uint64_t)json_integer_value(size),
@@ -172,8 +175,8 @@ read_info(struct reader *r, struct ttt__manifest *m)
 	if (strcmp(i->rule, "sgd") != 0 && r->status == TTT_OK) {
 		char name[TTT__EXCERPT];
 
-		r->status = ttt__fail(r->err, TTT_E_UNSUPPORTED, "%s: made with rule '%s', which is not supported", r->label,
-		    ttt__excerpt(name, i->rule));
+		r->status = ttt__fail(r->err, TTT_E_UNSUPPORTED, "%s: made with rule '%s', which is not supported",
+		    r->label, ttt__excerpt(name, i->rule));
 	}
 	if (!(i->rate > 0 && i->rate <= 1e6))
 		wrong(r, "rate");

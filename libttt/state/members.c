@@ -64,22 +64,24 @@ ttt__put_fast(struct ttt_state *s, struct ttt__sink *k, struct ttt_error *err)
 	const struct ttt__parameters *p = &s->model->parameters;
 	struct ttt__tensor_out *t = ttt__new((size_t)p->n, sizeof(*t));
 	float *w = ttt__new((size_t)p->n_fast, sizeof(*w));
-	enum ttt_status status = TTT_OK;
+	enum ttt_status status;
 	size_t n = 0;
 
-	if (t == NULL || w == NULL)
-		status = ttt__fail_memory(err, "the fast weights");
-	for (int64_t i = 0; i < p->n && status == TTT_OK; i++)
-		if (p->p[i].offset >= p->fast_offset)
-			t[n++] = (struct ttt__tensor_out){ .name = p->p[i].name, .n_dim = 2, .dim = { p->p[i].rows, p->p[i].cols } };
-	if (status == TTT_OK)
-		status = put_header(k, t, n, err);
-	if (status == TTT_OK) {
-		ttt__session_fast_read(s->session, w);
-		for (int64_t i = 0; i < p->n_fast && status == TTT_OK; i++)
-			if (!isfinite(w[i]))
-				status = ttt__fail(err, TTT_E_RANGE, "the fast weights are no longer finite numbers: the rate is too large");
+	if (t == NULL || w == NULL) {
+		free(t);
+		free(w);
+		return ttt__fail_memory(err, "the fast weights");
 	}
+	for (int64_t i = 0; i < p->n; i++)
+		if (p->p[i].offset >= p->fast_offset)
+			t[n++] = (struct ttt__tensor_out){ .name = p->p[i].name, .n_dim = 2,
+			    .dim = { p->p[i].rows, p->p[i].cols } };
+	status = put_header(k, t, n, err);
+	ttt__session_fast_read(s->session, w);
+	for (int64_t i = 0; i < p->n_fast && status == TTT_OK; i++)
+		if (!isfinite(w[i]))
+			status = ttt__fail(err, TTT_E_RANGE,
+			    "the fast weights are no longer finite numbers: the rate is too large");
 	if (status == TTT_OK)
 		status = put_numbers(k, w, p->n_fast, err);
 	free(t);
@@ -94,16 +96,19 @@ ttt__put_window(struct ttt_state *s, struct ttt__sink *k, struct ttt_error *err)
 	struct ttt__tensor_out *t = ttt__new((size_t)(2 * L), sizeof(*t));
 	char (*name)[32] = ttt__new((size_t)(2 * L), sizeof(*name));
 	float *kv = ttt__new((size_t)(2 * rows), (size_t)D * sizeof(*kv));
-	enum ttt_status status = TTT_OK;
+	enum ttt_status status;
 
-	if (t == NULL || name == NULL || kv == NULL)
-		status = ttt__fail_memory(err, "the key-value window");
-	for (int64_t i = 0; i < 2 * L && status == TTT_OK; i++) {
+	if (t == NULL || name == NULL || kv == NULL) {
+		free(t);
+		free(name);
+		free(kv);
+		return ttt__fail_memory(err, "the key-value window");
+	}
+	for (int64_t i = 0; i < 2 * L; i++) {
 		(void)snprintf(name[i], sizeof(*name), "layers.%" PRId64 ".%c", i / 2, i % 2 == 0 ? 'k' : 'v');
 		t[i] = (struct ttt__tensor_out){ .name = name[i], .n_dim = 2, .dim = { rows, D } };
 	}
-	if (status == TTT_OK)
-		status = put_header(k, t, (size_t)(2 * L), err);
+	status = put_header(k, t, (size_t)(2 * L), err);
 	for (int64_t l = 0; l < L && status == TTT_OK; l++) {
 		ttt__session_window_read(s->session, l, kv, kv + rows * D);
 		status = put_numbers(k, kv, 2 * rows * D, err);
@@ -142,8 +147,8 @@ ttt__put_recent(struct ttt_state *s, struct ttt__sink *k, struct ttt_error *err)
 enum ttt_status
 ttt__put_sources(struct ttt_state *s, struct ttt__sink *k, struct ttt_error *err)
 {
-	char *line = ttt__new(4 * TTT__NAME_MAX + 64, 1);
-	enum ttt_status status = line != NULL ? ttt__sink_put(k, "bytes\tname\n", 11, err) : ttt__fail_memory(err, "the sources");
+	enum ttt_status status = ttt__sink_put(k, "bytes\tname\n", 11, err);
+	char line[4 * TTT__NAME_MAX + 64];
 
 	for (size_t i = 0; i < s->sources.n && status == TTT_OK; i++) {
 		int n = snprintf(line, 64, "%" PRId64 "\t", s->sources.p[i].n_byte);
@@ -153,15 +158,14 @@ ttt__put_sources(struct ttt_state *s, struct ttt__sink *k, struct ttt_error *err
 		if (status == TTT_OK)
 			status = ttt__sink_put(k, "\n", 1, err);
 	}
-	free(line);
 	return status;
 }
 
 enum ttt_status
 ttt__put_passages(struct ttt_state *s, struct ttt__sink *k, struct ttt_error *err)
 {
-	char *line = ttt__new(4 * TTT__NAME_MAX + 64, 1);
-	enum ttt_status status = line != NULL ? TTT_OK : ttt__fail_memory(err, "the passages");
+	enum ttt_status status = TTT_OK;
+	char line[4 * TTT__NAME_MAX + 64];
 	struct ttt__record_at r;
 
 	for (size_t i = 0; i < ttt__passages_count(&s->passages) && status == TTT_OK; i++) {
@@ -177,7 +181,6 @@ ttt__put_passages(struct ttt_state *s, struct ttt__sink *k, struct ttt_error *er
 		if (status == TTT_OK)
 			status = ttt__sink_put(k, s->text, r.n, err);
 	}
-	free(line);
 	return status;
 }
 

@@ -5,8 +5,8 @@
 #include "libttt/state/container.h"
 #include "libttt/state/state.h"
 
-/* Where a member's bytes go: a checksum, the archive, a file. Each member is made twice, once for its size and checksum, which the manifest
- * in front needs, and once to be written; none is held in memory as a whole. */
+/* Where a member's bytes go: a checksum, the archive, a file. Each member is made twice, once for its size and
+ * checksum, which the manifest in front needs, and once to be written; none is held in memory as a whole. */
 struct ttt__sink {
 	struct ttt__checksum sum;
 	struct ttt__tar_out *tar; /* or NULL */

@@ -110,7 +110,8 @@ trim(struct ttt__passages *p, struct ttt_error *err)
 }
 
 static enum ttt_status
-spool_record(struct ttt__passages *p, const void *bytes, size_t n, size_t source, int64_t first_line, struct ttt_error *err)
+spool_record(struct ttt__passages *p, const void *bytes, size_t n, size_t source, int64_t first_line,
+    struct ttt_error *err)
 {
 	struct ttt__record_at *grown;
 	enum ttt_status status;
@@ -129,7 +130,8 @@ spool_record(struct ttt__passages *p, const void *bytes, size_t n, size_t source
 	status = ttt__spool_write(p->fd, bytes, n, p->end, err);
 	if (status != TTT_OK)
 		return status;
-	p->record[p->n++] = (struct ttt__record_at){ .offset = p->end, .first_line = first_line, .source = source, .n = (uint32_t)n };
+	p->record[p->n++] = (struct ttt__record_at){ .offset = p->end, .first_line = first_line, .source = source,
+	    .n = (uint32_t)n };
 	p->end += (int64_t)n;
 	p->n_byte += n;
 	return TTT_OK;
@@ -228,7 +230,8 @@ ttt__passages_size(const struct ttt__passages *p)
 }
 
 enum ttt_status
-ttt__passages_read(const struct ttt__passages *p, size_t i, struct ttt__record_at *r, unsigned char *out, struct ttt_error *err)
+ttt__passages_read(const struct ttt__passages *p, size_t i, struct ttt__record_at *r, unsigned char *out,
+    struct ttt_error *err)
 {
 	if (i < p->n - p->first) {
 		*r = p->record[p->first + i];

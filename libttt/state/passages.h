@@ -1,4 +1,5 @@
-/* The absorbed text: records of whole lines in an unlinked temporary file, so that memory stays flat however much is kept. Private. */
+/* The absorbed text: records of whole lines in an unlinked temporary file, so that memory stays flat however much is
+ * kept. Private. */
 #ifndef TTT_STATE_PASSAGES_H
 #define TTT_STATE_PASSAGES_H
 #include "libttt/base.h"
@@ -27,8 +28,9 @@ struct ttt__record_at {
 	uint32_t n;
 };
 
-/* Bytes collect in `open` until a record is full or its source ends; then they go to the file. Records end after the last newline within
- * TTT__RECORD_MAX bytes, or there where a line is longer: where they end depends on the bytes alone, not on how they came. */
+/* Bytes collect in `open` until a record is full or its source ends; then they go to the file. Records end after the
+ * last newline within TTT__RECORD_MAX bytes, or there where a line is longer: where they end depends on the bytes
+ * alone, not on how they came. */
 struct ttt__passages {
 	int fd;                        /* -1 until something is spooled */
 	struct ttt__record_at *record; /* [first .. n - 1] */
@@ -49,14 +51,14 @@ void ttt__passages_free(struct ttt__passages *p);
 enum ttt_status ttt__passages_source(struct ttt__passages *p, size_t source, struct ttt_error *err);
 enum ttt_status ttt__passages_add(struct ttt__passages *p, const void *bytes, size_t n, struct ttt_error *err);
 /* Append a whole record of 1 .. TTT__RECORD_MAX bytes, as read from a state; with open, it may still grow. */
-enum ttt_status ttt__passages_append(struct ttt__passages *p, size_t source, int64_t first_line, const void *bytes, size_t n,
-    bool open, struct ttt_error *err);
+enum ttt_status ttt__passages_append(struct ttt__passages *p, size_t source, int64_t first_line, const void *bytes,
+    size_t n, bool open, struct ttt_error *err);
 /* Records kept, the open one included, and their text's size. */
 size_t ttt__passages_count(const struct ttt__passages *p);
 size_t ttt__passages_size(const struct ttt__passages *p);
 /* Record i from 0, the oldest; its text goes to out [TTT__RECORD_MAX]. */
-enum ttt_status ttt__passages_read(const struct ttt__passages *p, size_t i, struct ttt__record_at *r, unsigned char *out,
-    struct ttt_error *err);
+enum ttt_status ttt__passages_read(const struct ttt__passages *p, size_t i, struct ttt__record_at *r,
+    unsigned char *out, struct ttt_error *err);
 
 /* An unlinked temporary file in $TMPDIR or /tmp; -1 with errno set. */
 int ttt__spool_open(void);

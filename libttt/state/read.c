@@ -1,4 +1,5 @@
-/* A state read: the manifest, then member by member what it announces, all of it checked before the state is handed out. */
+/* A state read: the manifest, then member by member what it announces, all of it checked before the state is handed
+ * out. */
 #include <math.h>
 #include <string.h>
 
@@ -28,8 +29,10 @@ check_model(const struct ttt__reader *r, const struct ttt_model *m, struct ttt_e
 	if (strcmp(i->model_checksum, ttt_model_checksum(m)) == 0)
 		return TTT_OK;
 	(void)ttt__fail(err, TTT_E_SHAPE, "%s: made with model '%s' (%.8s), not with '%s' (%.8s)", r->label,
-	    ttt__excerpt(text, i->model_name), ttt__excerpt(sum, i->model_checksum), ttt_model_name(m), ttt_model_checksum(m));
-	return err != NULL ? ttt__hint(err, "use -m with the directory of the model that it was made with") : TTT_E_SHAPE;
+	    ttt__excerpt(text, i->model_name), ttt__excerpt(sum, i->model_checksum), ttt_model_name(m),
+	    ttt_model_checksum(m));
+	return err != NULL ? ttt__hint(err, "use -m with the directory of the model that it was made with")
+	    : TTT_E_SHAPE;
 }
 
 /* The members that must be there are, in the one order in which each finds what it builds on; the numbers agree. */
@@ -45,17 +48,20 @@ check_manifest(const struct ttt__reader *r, const struct ttt_model *m, struct tt
 		if ((k == WINDOW && !i->has_window) || (k == PASSAGES && !f->keeps_passages))
 			continue;
 		if (at == f->n_member || strcmp(f->member[at].name, known[k].name) != 0)
-			return ttt__fail(err, TTT_E_FORMAT, "%s: manifest.json: %s is missing or out of order", r->label, known[k].name);
+			return ttt__fail(err, TTT_E_FORMAT, "%s: manifest.json: %s is missing or out of order",
+			    r->label, known[k].name);
 		at++;
 	}
 	for (; at < f->n_member; at++)
 		for (size_t k = 0; k < N_KNOWN; k++)
 			if (strcmp(f->member[at].name, known[k].name) == 0)
-				return ttt__fail(err, TTT_E_FORMAT, "%s: manifest.json: %s is out of order", r->label, known[k].name);
+				return ttt__fail(err, TTT_E_FORMAT, "%s: manifest.json: %s is out of order", r->label,
+				    known[k].name);
 	if (i->n_pending_token > chunk || n_done % chunk != 0 || n_done / chunk != i->n_chunk ||
 	    (i->n_pending_token == 0) != (i->n_token == 0) || (!i->has_window && m->config.window == 0) ||
 	    isfinite(i->loss_last) != (i->n_chunk > 0) || isfinite(f->check_loss) != (i->n_chunk > 0))
-		return ttt__fail(err, TTT_E_FORMAT, "%s: manifest.json: its numbers contradict one another or the model", r->label);
+		return ttt__fail(err, TTT_E_FORMAT,
+		    "%s: manifest.json: its numbers contradict one another or the model", r->label);
 	return TTT_OK;
 }
 

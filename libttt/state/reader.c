@@ -26,7 +26,8 @@ read_manifest(struct ttt__reader *r, struct ttt_error *err)
 	if (!more || strcmp(name, "manifest.json") != 0)
 		return ttt__fail(err, TTT_E_FORMAT, "%s: not a state: it does not begin with manifest.json", r->label);
 	if (size > TTT__MANIFEST_MAX)
-		return ttt__fail(err, TTT_E_FORMAT, "%s: manifest.json is larger than %d bytes", r->label, TTT__MANIFEST_MAX);
+		return ttt__fail(err, TTT_E_FORMAT, "%s: manifest.json is larger than %d bytes", r->label,
+		    TTT__MANIFEST_MAX);
 	b.p = ttt__new((size_t)size, 1);
 	b.n = b.capacity = (size_t)size;
 	r->manifest = ttt__new(1, sizeof(*r->manifest));
@@ -80,8 +81,8 @@ ttt__reader_begin(struct ttt__reader *r, const struct ttt__member *m, struct ttt
 	if (!more)
 		return ttt__fail(err, TTT_E_FORMAT, "%s: damaged: member '%s' is missing", r->label, m->name);
 	if (strcmp(name, m->name) != 0)
-		return ttt__fail(err, TTT_E_FORMAT, "%s: damaged: member '%s' stands where manifest.json says '%s'", r->label,
-		    ttt__excerpt(text, name), m->name);
+		return ttt__fail(err, TTT_E_FORMAT, "%s: damaged: member '%s' stands where manifest.json says '%s'",
+		    r->label, ttt__excerpt(text, name), m->name);
 	r->member = m;
 	if (size != m->size)
 		return ttt__reader_fail(r, "is not of the size that manifest.json gives", err);

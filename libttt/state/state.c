@@ -32,7 +32,8 @@ take_options(struct ttt_state *s, const struct ttt_state_options *o, size_t *pas
 }
 
 enum ttt_status
-ttt_state_create(struct ttt_state **out, const struct ttt_model *m, const struct ttt_state_options *o, struct ttt_error *err)
+ttt_state_create(struct ttt_state **out, const struct ttt_model *m, const struct ttt_state_options *o,
+    struct ttt_error *err)
 {
 	struct ttt_state *s = ttt__new(1, sizeof(*s));
 	enum ttt_status status;
@@ -165,7 +166,8 @@ ttt_state_source(struct ttt_state *s, const char *name, struct ttt_error *err)
 }
 
 static enum ttt_status
-absorb_piece(struct ttt_state *s, const unsigned char *p, size_t n, ttt_chunk_fn *report, void *ctx, struct ttt_error *err)
+absorb_piece(struct ttt_state *s, const unsigned char *p, size_t n, ttt_chunk_fn *report, void *ctx,
+    struct ttt_error *err)
 {
 	enum ttt_status status;
 
@@ -183,7 +185,8 @@ absorb_piece(struct ttt_state *s, const unsigned char *p, size_t n, ttt_chunk_fn
 }
 
 enum ttt_status
-ttt_state_absorb(struct ttt_state *s, const void *bytes, size_t n, ttt_chunk_fn *report, void *ctx, struct ttt_error *err)
+ttt_state_absorb(struct ttt_state *s, const void *bytes, size_t n, ttt_chunk_fn *report, void *ctx,
+    struct ttt_error *err)
 {
 	const unsigned char *p = bytes;
 	int32_t bos = (int32_t)s->model->config.bos;
@@ -209,7 +212,8 @@ ttt_state_absorb(struct ttt_state *s, const void *bytes, size_t n, ttt_chunk_fn 
 }
 
 enum ttt_status
-ttt_state_absorb_ids(struct ttt_state *s, const int32_t *ids, int64_t n, ttt_chunk_fn *report, void *ctx, struct ttt_error *err)
+ttt_state_absorb_ids(struct ttt_state *s, const int32_t *ids, int64_t n, ttt_chunk_fn *report, void *ctx,
+    struct ttt_error *err)
 {
 	enum ttt_status status = TTT_OK;
 
@@ -268,7 +272,8 @@ ttt_state_record_next(struct ttt_state *s, int64_t *cursor, struct ttt_record *r
 		return false;
 	if (ttt__passages_read(&s->passages, (size_t)*cursor, &at, s->text, err) != TTT_OK)
 		return false;
-	*r = (struct ttt_record){ .name = s->sources.p[at.source].name, .first_line = at.first_line, .text = (const char *)s->text,
+	*r = (struct ttt_record){ .name = s->sources.p[at.source].name, .first_line = at.first_line,
+	    .text = (const char *)s->text,
 		.n = at.n };
 	++*cursor;
 	return true;

@@ -3,15 +3,16 @@
  * The members of a state file, in their order:
  *   manifest.json       manifest.h
  *   fast.safetensors    the fast weights, F32, under their parameters' names
- *   window.safetensors  layers.N.k and layers.N.v [rows, D], F32, oldest row first: keys after QK-norm and before rotation, values.
- *                       Left out with window_tail
- *   pending             "ttt-pending BYTES TOKENS\n", then the bytes held back by the tokenizer, then the tokens waiting for their
- *                       chunk to be full, 4 bytes each, little-endian
- *   recent              the newest tokens whose chunks have run, 4 bytes each, little-endian: as many as the window covers, whole
- *                       chunks, at least one. The window is made again from them, and the last chunk scored again
+ *   window.safetensors  layers.N.k and layers.N.v [rows, D], F32, oldest row first: keys after QK-norm and before
+ *                       rotation, values. Left out with window_tail
+ *   pending             "ttt-pending BYTES TOKENS\n", then the bytes held back by the tokenizer, then the tokens
+ *                       waiting for their chunk to be full, 4 bytes each, little-endian
+ *   recent              the newest tokens whose chunks have run, 4 bytes each, little-endian: as many as the window
+ *                       covers, whole chunks, at least one. From them the window can be made again, and the last
+ *                       chunk be scored again
  *   sources.tsv         "bytes\tname\n", then a line a source; in names backslash, control bytes and DEL as \xNN
- *   passages            records, oldest first: "NAME\tFIRST LINE\tBYTES\n", then the bytes. Names as in sources.tsv, in that order.
- *                       Left out where no text is kept
+ *   passages            records, oldest first: "NAME\tFIRST LINE\tBYTES\n", then the bytes. Names as in sources.tsv,
+ *                       in that order. Left out where no text is kept
  *   curve.tsv           curve.h
  * and after these whatever else a file that was read had in it. */
 #ifndef TTT_STATE_STATE_H
@@ -42,7 +43,8 @@ struct ttt_state {
 	struct ttt__passages passages;
 	unsigned char *text;         /* [TTT__RECORD_MAX] what a record handed out points to */
 	struct ttt_ids ids;          /* scratch of absorb */
-	int32_t *tail;               /* [tail_capacity] the newest tokens of the stream, waiting ones included, oldest first */
+	/* [tail_capacity] the newest tokens of the stream, waiting ones included, oldest first */
+	int32_t *tail;
 	int64_t n_tail, tail_capacity, n_fed;
 	struct ttt__extra *extra;    /* [n_extra] */
 	size_t n_extra;
@@ -56,12 +58,14 @@ const int32_t *ttt__state_recent(const struct ttt_state *s, int64_t *n);
 /* Note ids that were fed, or that a file says were: n_fed counts all of the stream. */
 void ttt__state_note(struct ttt_state *s, const int32_t *ids, int64_t n);
 
-/* Fill the window again by feeding the recent tokens without learning. The first block's keys come out as they were; deeper blocks' differ
- * a little, since their rows see the weights of now, and no tokens before the recent ones. session: the state's own or a clone of it. */
+/* Fill the window again by feeding the recent tokens without learning. The first block's keys come out as they were;
+ * deeper blocks' differ a little, since their rows see the weights of now, and no tokens before the recent ones.
+ * session: the state's own or a clone of it. */
 enum ttt_status ttt__state_remake_window(const struct ttt_state *s, struct ttt_session *session, struct ttt_error *err);
-/* The check of `verify`: mean loss of the last chunk's tokens, were they to come again now, under the weights and the window of session.
- * NaN before the first chunk. The session is as it was afterwards. */
-enum ttt_status ttt__state_check_loss(const struct ttt_state *s, struct ttt_session *session, double *loss, struct ttt_error *err);
+/* The check of `verify`: mean loss of the last chunk's tokens, were they to come again now, under the weights and the
+ * window of session. NaN before the first chunk. The session is as it was afterwards. */
+enum ttt_status ttt__state_check_loss(const struct ttt_state *s, struct ttt_session *session, double *loss,
+    struct ttt_error *err);
 
 /* Rows of the window that belong to a stream of n_done run tokens. */
 int64_t ttt__state_rows(const struct ttt_model *m, int64_t n_done);
@@ -69,8 +73,8 @@ int64_t ttt__state_rows(const struct ttt_model *m, int64_t n_done);
 /* What the manifest says of a state, members apart. */
 enum ttt_status ttt__state_manifest(struct ttt_state *s, struct ttt__manifest *m, struct ttt_error *err);
 
-/* A name without backslash, control bytes and DEL, which become \xNN; out holds 4 * strlen(name) + 1. And back, in place; false where
- * an escape is none. */
+/* A name without backslash, control bytes and DEL, which become \xNN; out holds 4 * strlen(name) + 1. And back, in
+ * place; false where an escape is none. */
 void ttt__name_escape(char *out, const char *name);
 bool ttt__name_unescape(char *name);
 

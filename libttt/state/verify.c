@@ -1,6 +1,7 @@
-/* A state file held against itself. Every checksum is compared in reading it; then the last chunk's tokens are scored once more with the
- * weights and the window of the file, as they were when it was written. On the machine that wrote it the same loss comes out bit for
- * bit; another processor sums in another order, so that a relative difference of 1e-4 is not damage. */
+/* A state file held against itself. Every checksum is compared in reading it; then the last chunk's tokens are scored
+ * once more with the weights and the window of the file, as they were when it was written. On the machine that wrote it
+ * the same loss comes out bit for bit; another processor sums in another order, so that a relative difference of 1e-4
+ * is not damage. */
 #include <math.h>
 
 #include "libttt/state/reader.h"
@@ -23,6 +24,7 @@ ttt_state_verify(const char *path, const struct ttt_model *m, bool *ok, struct t
 		return status;
 	*ok = (isnan(stored) && isnan(loss)) || fabs(stored - loss) <= 1e-4 * fmax(1, fabs(stored));
 	if (!*ok)
-		(void)ttt__fail(err, TTT_OK, "%s: its last chunk has the loss %.9g, but manifest.json says %.9g", path, loss, stored);
+		(void)ttt__fail(err, TTT_OK, "%s: its last chunk has the loss %.9g, but manifest.json says %.9g", path,
+		    loss, stored);
 	return TTT_OK;
 }

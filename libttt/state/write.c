@@ -52,7 +52,8 @@ ttt__state_manifest(struct ttt_state *s, struct ttt__manifest *m, struct ttt_err
 
 	memset(m, 0, sizeof(*m));
 	if (ttt_session_n_token(s->session) != s->n_fed)
-		return ttt__fail(err, TTT_E_USAGE, "the state's session was fed directly: what it holds cannot be told");
+		return ttt__fail(err, TTT_E_USAGE,
+		    "the state's session was fed directly: what it holds cannot be told");
 	if (s->curve.n + s->curve.n_partial > 0 && !(isfinite(s->loss_last) && isfinite(s->curve.sum)))
 		return ttt__fail(err, TTT_E_RANGE, "the loss is no longer a finite number: the rate is too large");
 	i->version = TTT__STATE_VERSION;
@@ -171,7 +172,8 @@ write_state(struct ttt_state *s, FILE *f, const char *label, const struct ttt_sa
 	enum ttt_status status;
 
 	if (tail && s->model->config.window == 0)
-		return ttt__fail(err, TTT_E_UNSUPPORTED, "model '%s' attends to everything: its window cannot be left out of the state",
+		return ttt__fail(err, TTT_E_UNSUPPORTED,
+		    "model '%s' attends to everything: its window cannot be left out of the state",
 		    ttt_model_name(s->model));
 	status = ttt__state_manifest(s, m, err);
 	m->info.has_window = !tail;
@@ -235,8 +237,11 @@ enum ttt_status
 ttt_state_info(struct ttt_state *s, struct ttt_state_info *out, struct ttt_error *err)
 {
 	struct ttt__manifest *m = ttt__new(1, sizeof(*m));
-	enum ttt_status status = m != NULL ? ttt__state_manifest(s, m, err) : ttt__fail_memory(err, "the state");
+	enum ttt_status status;
 
+	if (m == NULL)
+		return ttt__fail_memory(err, "the state");
+	status = ttt__state_manifest(s, m, err);
 	if (status == TTT_OK)
 		*out = m->info;
 	free(m);

@@ -8,7 +8,7 @@
 #include <utf8proc.h>
 
 /* A run of combining marks is ordered by utf8proc in quadratic time: longer segments are cut here. */
-enum { SEGMENT_MAX = 2048 };
+enum { SEGMENT_MAX = 1024 };
 
 static int32_t
 code_point(const unsigned char *p, int length)
@@ -81,6 +81,20 @@ add_segment(struct ttt__nfc *f, const unsigned char *raw, size_t from, size_t to
 	return status;
 }
 
+/* A run of ASCII from i on, where a segment begins: all of it but the last character, which a mark may follow, is done. */
+static enum ttt_status
+add_ascii(struct ttt__nfc *f, const unsigned char *raw, size_t n, size_t *from, size_t *i, struct ttt_error *err)
+{
+	*from = *i;
+	while (*i < n && raw[*i] < 0x80)
+		++*i;
+	if (*i - *from < 2)
+		return TTT_OK;
+	enum ttt_status status = add_segment(f, raw, *from, *i - 1, true, true, err);
+	*from = *i - 1;
+	return status;
+}
+
 enum ttt_status
 ttt__nfc_run(struct ttt__nfc *f, const unsigned char *raw, size_t n, bool more, size_t *used, struct ttt_error *err)
 {
@@ -99,7 +113,10 @@ ttt__nfc_run(struct ttt__nfc *f, const unsigned char *raw, size_t n, bool more, 
 			stable = true;
 		}
 		stable = stable && begins && is_stable(c);
-		i += (size_t)length;
+		if (c < 0x80 && status == TTT_OK)
+			status = add_ascii(f, raw, n, &from, &i, err);
+		else
+			i += (size_t)length;
 	}
 	if (status == TTT_OK && from < n && !more) {
 		status = add_segment(f, raw, from, n, stable, true, err);

@@ -233,6 +233,8 @@ brackets(struct reader *r)
 			if (high.set)
 				return unsupported(r, "a range that ends in a set");
 		}
+		if (r->caseless != 0 && (high.c >= 0x80 || negated))
+			return unsupported(r, "caseless brackets that are negated or hold letters outside ASCII");
 		if (high.c < low.c)
 			return malformed(r, "a range whose end is before its start");
 		if ((status = put_code_point(r, low.c)) == TTT_OK && high.c > low.c && (status = put(r, "-")) == TTT_OK)

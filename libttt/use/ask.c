@@ -1,19 +1,27 @@
-/* Asking a state: passages by index and cues (rank.c), the best of them reordered by what the adapted model makes of them. */
+/* Asking a state: passages by index and cues (rank.c), the best of them reordered by what the adapted model makes
+ * of them. */
 #include "libttt/use/best.h"
 #include "libttt/use/relevance.h"
 
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
-/* Best evidence (rank.c) below which nothing absorbed bears on a question. Deliberately low, since a passage that is shown can be judged
- * and one that is not cannot: on 121 questions that manual pages and C sources answer, and 8 that they do not, it refuses none of
- * the 121 and 2 of the 8. */
+/* Best evidence (rank.c) below which nothing absorbed bears on a question. Deliberately low, since a passage that
+ * is shown can be judged and one that is not cannot: on 121 questions that manual pages and C sources answer, and 8
+ * that they do not, it refuses none of the 121 and 2 of the 8. */
 static const double FLOOR = 0.3;
+
+/* What a nat a token by which the model predicts the question better adds to a passage's score. The measure orders
+ * passages well (area under ROC .77 within a question, against .88 of the score), but best where words leave the
+ * matter open: on 121 questions the first place is better left to the index (hit@1 .54, not .50), and the next ones
+ * gain (hit@5 .78 -> .79, MRR .638 -> .646; the same for weights of 2 to 16). */
+static const double W_MODEL = 3;
 
 enum {
 	DEFAULT_K = 5,
-	RANKED_K = 100,    /* candidates kept for a question at least */
-	REORDERED_K = 20,  /* of which the model looks at the first */
+	RANKED_K = 20,     /* candidates kept for a question at least */
+	REORDERED_K = 10,  /* of which the model orders all but the first */
 };
 
 struct ttt_ask {
@@ -42,7 +50,8 @@ read_records(struct ttt_ask *a, struct ttt_state *state, struct ttt_error *err)
 		return local.status;
 	}
 	if (s == TTT_OK && a->corpus.text.n == 0)
-		return ttt__fail(err, TTT_E_USAGE, "the state keeps no passages: nothing was absorbed as text, or --no-passages was given");
+		return ttt__fail(err, TTT_E_USAGE,
+		    "keeps no passages: it was made with --no-passages, or absorbed no text");
 	return s == TTT_OK ? ttt__corpus_cut(&a->corpus, err) : s;
 }
 
@@ -133,7 +142,8 @@ fill_passage(struct ttt_ask *a, struct ttt_passage *p, const struct ttt__candida
 	int64_t n_line, line;
 	enum ttt_status s;
 
-	*p = (struct ttt_passage){ .file = ttt__corpus_name(&a->corpus, a->corpus.unit[c->first].file), .score = c->score };
+	*p = (struct ttt_passage){ .file = ttt__corpus_name(&a->corpus, a->corpus.unit[c->first].file),
+	    .score = c->score };
 	ttt__candidate_lines(&a->corpus, c, &p->start, &n_line);
 	p->end = p->start + n_line - 1;
 	p->text = ttt__candidate_text(&a->corpus, c, &p->n);
@@ -143,13 +153,37 @@ fill_passage(struct ttt_ask *a, struct ttt_passage *p, const struct ttt__candida
 	return s;
 }
 
-static enum ttt_status
-reorder(struct ttt_ask *a, const char *question, struct ttt__ranking *r, struct ttt_error *err)
+static int
+compare(const void *a, const void *b)
 {
-	(void)a;
-	(void)question;
-	(void)r;
-	(void)err;
+	const struct ttt__candidate *x = a, *y = b;
+
+	if (x->score != y->score)
+		return x->score > y->score ? -1 : 1;
+	return x->rank < y->rank ? -1 : x->rank > y->rank;
+}
+
+/* Put all but the first of n passages in the order that score and model together give. */
+static enum ttt_status
+reorder(struct ttt_ask *a, const char *question, struct ttt__candidate *p, int64_t n, struct ttt_error *err)
+{
+	enum ttt_status s;
+
+	if (n <= 2)
+		return TTT_OK;
+	s = ttt__relevance_question(a->relevance, question, err);
+	for (int64_t i = 1; i < n && s == TTT_OK; i++) {
+		size_t n_text;
+		const char *text = ttt__candidate_text(&a->corpus, &p[i], &n_text);
+		double gain = 0;
+
+		s = ttt__relevance_gain(a->relevance, text, n_text, &gain, err);
+		p[i].score += W_MODEL * gain;
+		p[i].rank = i;
+	}
+	if (s != TTT_OK)
+		return s;
+	qsort(p + 1, (size_t)n - 1, sizeof(*p), compare);
 	return TTT_OK;
 }
 
@@ -164,10 +198,12 @@ ttt_ask_question(struct ttt_ask *a, const char *question, struct ttt_answer *out
 
 	if (s == TTT_OK)
 		s = ttt__rank(a->ranker, &q, k > RANKED_K ? k : RANKED_K, &r, err);
-	if (s == TTT_OK && a->relevance != NULL)
-		s = reorder(a, question, &r, err);
+	if (s == TTT_OK && a->relevance != NULL && k > 1)
+		s = reorder(a, question, r.p, r.n < REORDERED_K ? r.n : REORDERED_K, err);
 	if (s != TTT_OK)
 		return s;
+	for (int64_t i = 1; i < r.n; i++) /* scores fall along an answer */
+		r.p[i].score = fmin(r.p[i].score, r.p[i - 1].score);
 	k = k < r.n ? k : r.n;
 	p = ttt__grow(a->passage, (size_t)k, sizeof(*p));
 	if (p == NULL)

@@ -1,5 +1,5 @@
-/* Choosing a line: each own term counts with its weight, or a synonym's, in the line itself and with a part of it one line away, since
- * sentences break over lines; a wanted number or error name counts as a word would. */
+/* Choosing a line: each own term counts with its weight, or a synonym's, in the line itself and with a part of it
+ * one line away, since sentences break over lines; a wanted number or error name counts as a word would. */
 #include "libttt/use/best.h"
 #include "libttt/use/cues.h"
 
@@ -26,7 +26,8 @@ note_word(void *ctx, const char *stem, size_t n, size_t start, size_t end)
 }
 
 static enum ttt_status
-read_line(struct line *l, struct ttt__fulltext *ix, const struct ttt__question *q, const char *text, size_t n, struct ttt_error *err)
+read_line(struct line *l, struct ttt__fulltext *ix, const struct ttt__question *q, const char *text, size_t n,
+    struct ttt_error *err)
 {
 	memset(l, 0, sizeof(*l));
 	l->q = q;
@@ -81,8 +82,8 @@ line_end(const char *text, size_t n, size_t at)
 }
 
 enum ttt_status
-ttt__best_line(int64_t *line, struct ttt__fulltext *ix, const struct ttt__question *q, const struct ttt__ranking *r, const char *text,
-    size_t n, struct ttt_error *err)
+ttt__best_line(int64_t *line, struct ttt__fulltext *ix, const struct ttt__question *q, const struct ttt__ranking *r,
+    const char *text, size_t n, struct ttt_error *err)
 {
 	struct line l[3];
 	double best = -1;

@@ -4,7 +4,7 @@
 #include "libttt/use/rank.h"
 
 /* *line: index from 0 of the line in text, n bytes. */
-enum ttt_status ttt__best_line(int64_t *line, struct ttt__fulltext *ix, const struct ttt__question *q, const struct ttt__ranking *r,
-    const char *text, size_t n, struct ttt_error *err);
+enum ttt_status ttt__best_line(int64_t *line, struct ttt__fulltext *ix, const struct ttt__question *q,
+    const struct ttt__ranking *r, const char *text, size_t n, struct ttt_error *err);
 
 #endif

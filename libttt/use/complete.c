@@ -37,7 +37,8 @@ prepare(struct completion *c, struct ttt_state *state, const char *text, size_t 
 	enum ttt_status s;
 
 	if (t == NULL)
-		return ttt__fail(err, TTT_E_USAGE, "%s: has no tokenizer, so that it cannot continue a text", ttt_model_name(m));
+		return ttt__fail(err, TTT_E_USAGE, "%s: has no tokenizer, so that it cannot continue a text",
+		    ttt_model_name(m));
 	c->n_vocab = config->n_vocab < ttt_tokenizer_n_vocab(t) ? config->n_vocab : ttt_tokenizer_n_vocab(t);
 	c->logp = ttt__new((size_t)config->n_vocab, sizeof(*c->logp));
 	s = c->logp == NULL ? ttt__fail_memory(err, "completion") : ttt_session_clone(&c->session, base, err);
@@ -52,7 +53,8 @@ prepare(struct completion *c, struct ttt_state *state, const char *text, size_t 
 	if (s == TTT_OK)
 		s = ttt_encoder_end(c->encoder, &c->ids, err);
 	if (s == TTT_OK && ttt_session_n_token(base) == 0 && c->ids.n == 0)
-		return ttt__fail(err, TTT_E_USAGE, "there is nothing to continue: no text was given and the state has absorbed none");
+		return ttt__fail(err, TTT_E_USAGE,
+		    "there is nothing to continue: no text was given and the state has absorbed none");
 	return s == TTT_OK ? ttt_session_feed(c->session, c->ids.id, c->ids.n, &how, err) : s;
 }
 

@@ -1,5 +1,5 @@
-/* Word lists of ttt-ask and the tests that go with them. The lists are general English and Unix usage; each is sorted, since it is
- * searched by halves. */
+/* Word lists of ttt-ask and the tests that go with them. The lists are general English and Unix usage; each is
+ * sorted, since it is searched by halves. */
 #include "libttt/use/cues.h"
 
 #include <stdlib.h>
@@ -9,26 +9,28 @@
 
 /* Function words and the light verbs of questions. Contractions appear without what follows the apostrophe. */
 static const char *const stop_words[] = {
-	"a", "about", "after", "again", "all", "already", "also", "although", "always", "am", "an", "and", "any", "anyone", "anything",
-	"are", "aren", "as", "at", "be", "because", "been", "before", "being", "between", "both", "but", "by", "can", "cannot", "could",
-	"couldn", "did", "didn", "do", "does", "doesn", "doing", "done", "don", "during", "each", "either", "else", "ever", "every",
-	"everything", "for", "from", "get", "gets", "getting", "give", "given", "gives", "go", "goes", "got", "had", "hadn", "happen",
-	"happened", "happens", "has", "hasn", "have", "haven", "having", "he", "her", "here", "him", "his", "how", "i", "if", "in",
-	"instead", "into", "is", "isn", "it", "its", "itself", "just", "let", "lets", "like", "made", "make", "makes", "making", "many",
-	"may", "me", "might", "mine", "more", "most", "much", "must", "my", "myself", "neither", "no", "nor", "not", "nothing", "of", "off",
-	"often", "on", "once", "one", "only", "or", "other", "others", "ought", "our", "ours", "out", "over", "own", "please", "put",
-	"puts", "rather", "really", "s", "same", "say", "says", "shall", "she", "should", "shouldn", "since", "so", "some", "somebody",
-	"someone", "something", "still", "such", "t", "take", "taken", "takes", "tell", "than", "that", "the", "their", "theirs", "them",
-	"themselves", "then", "there", "these", "they", "thing", "things", "this", "those", "though", "through", "to", "too", "under",
-	"until", "up", "upon", "us", "very", "via", "want", "wants", "was", "wasn", "way", "we", "were", "weren", "what", "whatever",
-	"when", "where", "whether", "which", "while", "who", "whom", "whose", "why", "will", "with", "within", "without", "won", "would",
-	"wouldn", "yet", "you", "your", "yours", "yourself",
+	"a", "about", "after", "again", "all", "already", "also", "although", "always", "am", "an", "and", "any",
+	"anyone", "anything", "are", "aren", "as", "at", "be", "because", "been", "before", "being", "between", "both",
+	"but", "by", "can", "cannot", "could", "couldn", "did", "didn", "do", "does", "doesn", "doing", "done", "don",
+	"during", "each", "either", "else", "ever", "every", "everything", "for", "from", "get", "gets", "getting",
+	"give", "given", "gives", "go", "goes", "got", "had", "hadn", "happen", "happened", "happens", "has", "hasn",
+	"have", "haven", "having", "he", "her", "here", "him", "his", "how", "i", "if", "in", "instead", "into", "is",
+	"isn", "it", "its", "itself", "just", "let", "lets", "like", "made", "make", "makes", "making", "many", "may",
+	"me", "might", "mine", "more", "most", "much", "must", "my", "myself", "neither", "no", "nor", "not",
+	"nothing", "of", "off", "often", "on", "once", "one", "only", "or", "other", "others", "ought", "our", "ours",
+	"out", "over", "own", "please", "put", "puts", "rather", "really", "s", "same", "say", "says", "shall", "she",
+	"should", "shouldn", "since", "so", "some", "somebody", "someone", "something", "still", "such", "t", "take",
+	"taken", "takes", "tell", "than", "that", "the", "their", "theirs", "them", "themselves", "then", "there",
+	"these", "they", "thing", "things", "this", "those", "though", "through", "to", "too", "under", "until", "up",
+	"upon", "us", "very", "via", "want", "wants", "was", "wasn", "way", "we", "were", "weren", "what", "whatever",
+	"when", "where", "whether", "which", "while", "who", "whom", "whose", "why", "will", "with", "within",
+	"without", "won", "would", "wouldn", "yet", "you", "your", "yours", "yourself",
 };
 
 /* "how" followed by one of these asks for an amount. */
 static const char *const amounts[] = {
-	"big", "deep", "far", "fast", "few", "frequently", "high", "large", "little", "long", "many", "much", "often", "old", "small",
-	"soon", "wide",
+	"big", "deep", "far", "fast", "few", "frequently", "high", "large", "little", "long", "many", "much", "often",
+	"old", "small", "soon", "wide",
 };
 
 /* One of these alone asks for a number. */

@@ -1,4 +1,5 @@
-/* Word lists of ttt-ask, as data: words that carry no subject, and words that say what kind of answer is wanted. Private. */
+/* Word lists of ttt-ask, as data: words that carry no subject, and words that say what kind of answer is wanted.
+ * Private. */
 #ifndef TTT_USE_CUES_H
 #define TTT_USE_CUES_H
 #include "libttt/base.h"
@@ -13,7 +14,8 @@ bool ttt__asks_error(const char *const *words, size_t n);
 
 /* True when n bytes of text hold a number that is not part of a word. */
 bool ttt__has_number(const char *text, size_t n);
-/* True when they hold the name of an error: E and at least three more capitals (or digits after them), as in ENOSPC or E2BIG. */
+/* True when they hold the name of an error: E and at least three more capitals (or digits after them), as in ENOSPC
+ * or E2BIG. */
 bool ttt__has_errno(const char *text, size_t n);
 
 #endif

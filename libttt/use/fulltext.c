@@ -1,6 +1,6 @@
-/* The full-text index. FTS5 does the matching and the counting; the scores are ours (rank.c), because FTS5's own bm25() has constants
- * that lose much of what mixed lengths give. Words come from questions and texts of strangers: they reach SQL only as bound values,
- * and MATCH only as quoted words of letters, digits and '_'. */
+/* The full-text index. FTS5 does the matching and the counting; the scores are ours (rank.c), because FTS5's own
+ * bm25() has constants that lose much of what mixed lengths give. Words come from questions and texts of strangers:
+ * they reach SQL only as bound values, and MATCH only as quoted words of letters, digits and '_'. */
 #include "libttt/use/fulltext.h"
 
 #include <stdlib.h>
@@ -69,8 +69,8 @@ find_api(struct ttt__fulltext *ix, struct ttt_error *err)
 static enum ttt_status
 set_up(struct ttt__fulltext *ix, struct ttt_error *err)
 {
-	/* Contentless: the text stays ours alone. No column sizes: lengths are counted here, identifiers included. A large hash
-	 * keeps the writer from merging small segments again and again. */
+	/* Contentless: the text stays ours alone. No column sizes: lengths are counted here, identifiers included.
+	 * A large hash keeps the writer from merging small segments again and again. */
 	static const char schema[] =
 	    "CREATE VIRTUAL TABLE units USING fts5(t, content='', columnsize=0, tokenize='porter ttt');"
 	    "CREATE VIRTUAL TABLE names USING fts5(t, content='', columnsize=0, tokenize='porter ttt');"
@@ -78,7 +78,8 @@ set_up(struct ttt__fulltext *ix, struct ttt_error *err)
 	static const char *const porter_arguments[] = { "ttt" };
 	void *porter_data;
 	enum ttt_status status;
-	int rc = sqlite3_open_v2(":memory:", &ix->db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX, NULL);
+	int rc = sqlite3_open_v2(":memory:", &ix->db,
+	    SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX, NULL);
 
 	if (rc != SQLITE_OK)
 		return fail(ix, "cannot open a database in memory", rc, err);
@@ -121,14 +122,16 @@ insert_units(struct ttt__fulltext *ix, const struct ttt__corpus *c)
 		const struct ttt__unit *u = &c->unit[i];
 		int64_t before = ix->n_word;
 
-		rc = insert(s, i + 1, (const char *)c->text.p + u->offset, u->n_byte < INDEXED_MAX ? u->n_byte : INDEXED_MAX);
+		rc = insert(s, i + 1, (const char *)c->text.p + u->offset,
+		    u->n_byte < INDEXED_MAX ? u->n_byte : INDEXED_MAX);
 		ix->length[i] = (uint32_t)(ix->n_word - before);
 	}
 	sqlite3_finalize(s);
 	return rc;
 }
 
-/* "fs/ext4/balloc.c" counts as "balloc", "proc.5.txt" as "proc.5": an extension says what a file is, not what it is about. */
+/* "fs/ext4/balloc.c" counts as "balloc", "proc.5.txt" as "proc.5": an extension says what a file is, not what it is
+ * about. */
 static size_t
 base_name(const char *name, const char **base)
 {
@@ -232,7 +235,8 @@ walk_word(void *ctx, int flags, const char *token, int n, int start, int end)
 }
 
 enum ttt_status
-ttt__fulltext_words(struct ttt__fulltext *ix, const char *text, size_t n, bool whole, ttt__word_fn *fn, void *ctx, struct ttt_error *err)
+ttt__fulltext_words(struct ttt__fulltext *ix, const char *text, size_t n, bool whole, ttt__word_fn *fn, void *ctx,
+    struct ttt_error *err)
 {
 	struct walk w = { .fn = fn, .ctx = ctx };
 	int rc = ix->porter.xTokenize(ix->words, &w, whole ? FTS5_TOKENIZE_QUERY : FTS5_TOKENIZE_AUX, text,
@@ -260,8 +264,8 @@ match_text(char *out, const struct ttt__term *term, int n)
 }
 
 enum ttt_status
-ttt__fulltext_find(struct ttt__fulltext *ix, enum ttt__table table, const struct ttt__term *term, int n, ttt__row_fn *fn, void *ctx,
-    struct ttt_error *err)
+ttt__fulltext_find(struct ttt__fulltext *ix, enum ttt__table table, const struct ttt__term *term, int n,
+    ttt__row_fn *fn, void *ctx, struct ttt_error *err)
 {
 	char match[TTT__TERM_MAX * (TTT__WORD_MAX + 8)];
 	sqlite3_stmt *s = ix->find[table];

@@ -20,7 +20,8 @@ struct words {
 static bool
 is_tail(const char *text, size_t start, size_t end)
 {
-	return start >= 2 && text[start - 1] == '\'' && end - start <= 2 && text[start - 2] != ' ' && text[start - 2] != '\'';
+	return start >= 2 && text[start - 1] == '\'' && end - start <= 2 && text[start - 2] != ' ' &&
+	    text[start - 2] != '\'';
 }
 
 static bool

@@ -11,10 +11,10 @@ struct ttt__question {
 	bool error;  /* it asks for an error or a result */
 };
 
-/* Terms: the question's words without stop words (with them when there is nothing else), parts of identifiers and, as terms of
- * their own, whole identifiers; each stem once, in the order of the question. Synonyms come from t, which may be NULL, as far as
- * there is room. */
-enum ttt_status ttt__question_parse(struct ttt__question *q, struct ttt__fulltext *ix, const struct ttt__thesaurus *t, const char *text,
-    struct ttt_error *err);
+/* Terms: the question's words without stop words (with them when there is nothing else), parts of identifiers and,
+ * as terms of their own, whole identifiers; each stem once, in the order of the question. Synonyms come from t,
+ * which may be NULL, as far as there is room. */
+enum ttt_status ttt__question_parse(struct ttt__question *q, struct ttt__fulltext *ix, const struct ttt__thesaurus *t,
+    const char *text, struct ttt_error *err);
 
 #endif

@@ -1,14 +1,14 @@
-/* Scores of passages. With N passages (units and unions of two neighbours), df of a term t among them, tf its count in a passage of
- * length dl words:
+/* Scores of passages. With N passages (units and unions of two neighbours), df of a term t among them, tf its count
+ * in a passage of length dl words:
  *
- *   idf  = ln(1 + (N - df + 1/2) / (df + 1/2))
- *   bm_t = idf tf (k1 + 1) / (tf + k1 (1 - b + b dl / mean dl))
- *   bm   = sum over the question's own terms t of max(bm_t, SYNONYM bm_s for each synonym s of t)
- *   score = bm + W_FILE file + W_NAME name + W_NUMBER [asked for a number, has one] + W_ERROR [asked for an error, names one]
+ * idf  = ln(1 + (N - df + 1/2) / (df + 1/2)) bm_t = idf tf (k1 + 1) / (tf + k1 (1 - b + b dl / mean dl)) bm   = sum
+ * over the question's own terms t of max(bm_t, SYNONYM bm_s for each synonym s of t) score = bm + W_FILE file +
+ * W_NAME name + W_NUMBER [asked for a number, has one] + W_ERROR [asked for an error, names one]
  *
- * A synonym's idf is at most that of its term. file is the sum over own terms of ln((F + 1) / files with the term) when the passage's
- * file has it anywhere, SYNONYM times the same of its best synonym otherwise, F files; name is the sum of the idf of own terms in the
- * file's base name. The constants were chosen on questions over C source and manual pages and are flat around their values. */
+ * A synonym's idf is at most that of its term. file is the sum over own terms of ln((F + 1) / files with the term)
+ * when the passage's file has it anywhere, SYNONYM times the same of its best synonym otherwise, F files; name is
+ * the sum of the idf of own terms in the file's base name. The constants were chosen on questions over C source and
+ * manual pages and are flat around their values. */
 #include "libttt/use/rank.h"
 #include "libttt/use/cues.h"
 
@@ -47,7 +47,8 @@ length(const struct ttt__ranker *r, int64_t first, int n)
 }
 
 enum ttt_status
-ttt__ranker_create(struct ttt__ranker **out, const struct ttt__corpus *c, struct ttt__fulltext *ix, struct ttt_error *err)
+ttt__ranker_create(struct ttt__ranker **out, const struct ttt__corpus *c, struct ttt__fulltext *ix,
+    struct ttt_error *err)
 {
 	struct ttt__ranker *r = ttt__new(1, sizeof(*r));
 	double sum = 0;
@@ -104,14 +105,16 @@ ttt__candidate_text(const struct ttt__corpus *c, const struct ttt__candidate *p,
 	return (const char *)c->text.p + c->unit[p->first].offset;
 }
 
-/* ---------------------------------------------------------------------------------------------- what the index found */
+/* ---------------------------------------------------------------------------------------------- what the index
+ * found */
 
 struct search {
 	struct ttt__ranker *r;
 	const struct ttt__question *q;
 	struct ttt__ranking *out;
 	size_t row_size;
-	double plain[TTT__TERM_MAX], total, absent; /* weights for the evidence: of terms, of all own ones, of a word that is nowhere */
+	/* weights for the evidence: of terms, of all own ones, of a word that is nowhere */
+	double plain[TTT__TERM_MAX], total, absent;
 };
 
 static unsigned char *
@@ -157,7 +160,8 @@ each_passage(const struct search *s, passage_fn *fn, void *ctx, struct ttt_error
 		const struct row *row = row_at(s, i), *next = i + 1 < n_row ? row_at(s, i + 1) : NULL;
 		uint32_t one[TTT__TERM_MAX], two[TTT__TERM_MAX];
 		int64_t u = row->unit;
-		bool has_last = i > 0 && row_at(s, i - 1)->unit == u - 1, has_next = next != NULL && next->unit == u + 1;
+		bool has_last = i > 0 && row_at(s, i - 1)->unit == u - 1;
+		bool has_next = next != NULL && next->unit == u + 1;
 
 		for (int t = 0; t < s->q->n; t++) {
 			one[t] = row->count[t];
@@ -270,8 +274,9 @@ score_name(void *ctx, int64_t file, const uint32_t *count, struct ttt_error *err
 	return TTT_OK;
 }
 
-/* Evidence of a passage: m^2 / (M w), where m is the weight of the question's terms in it, M that of all, absent ones included, and w
- * that of a word that stands nowhere. So it takes both a good share of the question and words that are rare. */
+/* Evidence of a passage: m^2 / (M w), where m is the weight of the question's terms in it, M that of all, absent
+ * ones included, and w that of a word that stands nowhere. So it takes both a good share of the question and words
+ * that are rare. */
 static double
 evidence(const struct search *s, const uint32_t *count)
 {
@@ -366,7 +371,8 @@ keep_best(struct ttt__ranker *r, int64_t k, struct ttt_error *err)
 }
 
 enum ttt_status
-ttt__rank(struct ttt__ranker *r, const struct ttt__question *q, int64_t k, struct ttt__ranking *out, struct ttt_error *err)
+ttt__rank(struct ttt__ranker *r, const struct ttt__question *q, int64_t k, struct ttt__ranking *out,
+    struct ttt_error *err)
 {
 	struct search s = { .r = r, .q = q, .out = out };
 	enum ttt_status status;

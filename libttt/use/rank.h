@@ -9,6 +9,7 @@ struct ttt__candidate {
 	int n;
 	double bm;    /* BM25 alone */
 	double score; /* with all cues: the order */
+	int64_t rank; /* place in that order */
 };
 
 struct ttt__ranker;
@@ -21,8 +22,8 @@ void ttt__ranker_free(struct ttt__ranker *r);
 struct ttt__ranking {
 	struct ttt__candidate *p; /* [n] best first, no line twice; borrowed until the next */
 	int64_t n;
-	double evidence;                 /* how far any passage bears on the question, whatever its length and the text's size */
-	double weight[TTT__TERM_MAX];    /* of each term: idf, of a synonym a part of it; 0 for one that stands nowhere */
+	double evidence;              /* how far any passage bears on the question, whatever the text's size */
+	double weight[TTT__TERM_MAX]; /* of each term: idf, of a synonym a part of it; 0 when it stands nowhere */
 };
 /* At most k candidates for a question. */
 enum ttt_status ttt__rank(struct ttt__ranker *r, const struct ttt__question *q, int64_t k, struct ttt__ranking *out,

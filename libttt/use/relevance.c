@@ -1,5 +1,6 @@
-/* Relevance by test-time training. For each passage: the fast weights as the state left them, an empty window, one learning pass over the
- * passage, the window emptied again (so that only what was learned can help), then the question's loss without learning. */
+/* Relevance by test-time training. For each passage: the fast weights as the state left them, an empty window, one
+ * learning pass over the passage, the window emptied again (so that only what was learned can help), then the
+ * question's loss without learning. */
 #include "libttt/use/relevance.h"
 #include "libttt/learn/session.h"
 
@@ -24,7 +25,8 @@ ttt__relevance_create(struct ttt__relevance **out, const struct ttt_session *bas
 	enum ttt_status s;
 
 	if (ttt_model_tokenizer(m) == NULL)
-		return ttt__fail(err, TTT_E_USAGE, "%s: has no tokenizer, so that it cannot read questions", ttt_model_name(m));
+		return ttt__fail(err, TTT_E_USAGE, "%s: has no tokenizer, so that it cannot read questions",
+		    ttt_model_name(m));
 	r = ttt__new(1, sizeof(*r));
 	if (r == NULL)
 		return ttt__fail_memory(err, "relevance");

@@ -1,6 +1,7 @@
-/* The table of words that stand for one another, and looking into it. Each string is a group: a question with one of its words may be
- * answered by a text with another. Written from general knowledge of Unix, its manuals and its sources; errno names stand with the
- * words of their messages. Groups are loose on purpose: rank.c gives a synonym less weight than the word itself. */
+/* The table of words that stand for one another, and looking into it. Each string is a group: a question with one
+ * of its words may be answered by a text with another. Written from general knowledge of Unix, its manuals and its
+ * sources; errno names stand with the words of their messages. Groups are loose on purpose: rank.c gives a synonym
+ * less weight than the word itself. */
 #include "libttt/use/thesaurus.h"
 
 #include <stdlib.h>

@@ -1,6 +1,6 @@
-/* Cutting text into passage units. A blank line is where a reader would cut, so a unit ends at the first blank line once it has
- * CLOSE_LINES; in text without blank lines it ends after UNIT_LINES. Bounds in bytes keep lines that are paragraphs, or worse,
- * from making passages that nobody reads. */
+/* Cutting text into passage units. A blank line is where a reader would cut, so a unit ends at the first blank line
+ * once it has CLOSE_LINES; in text without blank lines it ends after UNIT_LINES. Bounds in bytes keep lines that
+ * are paragraphs, or worse, from making passages that nobody reads. */
 #include "libttt/use/units.h"
 
 #include <stdlib.h>
@@ -58,7 +58,8 @@ open_file(struct ttt__corpus *c, const char *name, int64_t first_line, struct tt
 		c->capacity_file = capacity;
 	}
 	f = &c->file[c->n_file];
-	*f = (struct ttt__corpus_file){ .name = c->names.n, .text = c->text.n, .line = first_line, .line_end = first_line };
+	*f = (struct ttt__corpus_file){ .name = c->names.n, .text = c->text.n, .line = first_line,
+	    .line_end = first_line };
 	s = ttt__bytes_add(&c->names, name, strlen(name) + 1, err);
 	if (s == TTT_OK)
 		c->n_file++;
@@ -66,7 +67,8 @@ open_file(struct ttt__corpus *c, const char *name, int64_t first_line, struct tt
 }
 
 enum ttt_status
-ttt__corpus_add(struct ttt__corpus *c, const char *name, int64_t first_line, const char *text, size_t n, struct ttt_error *err)
+ttt__corpus_add(struct ttt__corpus *c, const char *name, int64_t first_line, const char *text, size_t n,
+    struct ttt_error *err)
 {
 	struct ttt__corpus_file *f = c->n_file == 0 ? NULL : &c->file[c->n_file - 1];
 	enum ttt_status s;
@@ -128,8 +130,8 @@ cut_file(struct ttt__corpus *c, int32_t file, struct ttt_error *err)
 		bool blank = is_blank(text + at, next - at);
 
 		if (next - at > UINT32_MAX / 2)
-			return ttt__fail(err, TTT_E_FORMAT, "%s: line %lld is longer than 2 GB", ttt__corpus_name(c, file),
-			    (long long)(u.line + u.n_line));
+			return ttt__fail(err, TTT_E_FORMAT, "%s: line %lld is longer than 2 GB",
+			    ttt__corpus_name(c, file), (long long)(u.line + u.n_line));
 		u.n_byte += (uint32_t)(next - at);
 		u.n_line++;
 		at = next;

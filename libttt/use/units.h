@@ -1,7 +1,7 @@
 /* The absorbed text as passages: one copy of the text, cut into units at blank lines. Private.
  *
- * A unit is a run of whole lines of one file. Units do not overlap and cover the text; two neighbours together make a union, which
- * competes with them, so that an answer across a cut is found too. */
+ * A unit is a run of whole lines of one file. Units do not overlap and cover the text; two neighbours together make
+ * a union, which competes with them, so that an answer across a cut is found too. */
 #ifndef TTT_USE_UNITS_H
 #define TTT_USE_UNITS_H
 #include "libttt/base.h"

@@ -1,5 +1,5 @@
-/* The tokenizer of ttt-ask. FTS5's own splits identifiers at '_' and forgets them whole; here both count: "oom_badness" is found by
- * "badness" and, better since it is rarer, by its name. */
+/* The tokenizer of ttt-ask. FTS5's own splits identifiers at '_' and forgets them whole; here both count:
+ * "oom_badness" is found by "badness" and, better since it is rarer, by its name. */
 #include "libttt/use/words.h"
 
 #include <stdlib.h>
@@ -39,8 +39,8 @@ delete(Fts5Tokenizer *t)
 	free(t);
 }
 
-/* The character at p as part of a word, in lower case: its bytes in out [4], how many in *n_out, and the bytes it takes of the input.
- * *n_out is 0 for what separates words; a byte that is not UTF-8 does. */
+/* The character at p as part of a word, in lower case: its bytes in out [4], how many in *n_out, and the bytes it
+ * takes of the input. *n_out is 0 for what separates words; a byte that is not UTF-8 does. */
 static int
 word_char(const char *p, int n, char *out, int *n_out)
 {
@@ -113,7 +113,8 @@ give(const struct tokenizer *t, const char *word, int n, int flags, int start, i
 	return fn(ctx, flags, word, n, start, end);
 }
 
-/* Parts between '_' and, when there was one, the whole. Offsets are those of the whole run for the whole, and of the part in it. */
+/* Parts between '_' and, when there was one, the whole. Offsets are those of the whole run for the whole, and of
+ * the part in it. */
 static int
 give_parts(const struct tokenizer *t, const struct run *r, int end, void *ctx, token_fn *fn)
 {

@@ -44,14 +44,14 @@ load common
 	head -c 1200 "$files/text" >whole
 	printf 'na\303\257ve \342\202\254 \377\376 \0 <|bos|> \r\n tail' >>whole
 	n=$(stat -c %s whole)
-	ttt-absorb whole >want
+	ttt-absorb <whole >want # not by name: a file with NUL bytes would be passed over as binary
 	unpack want want.d
 	# Every cut of the last bytes, which hold characters of several bytes, and cuts all over.
 	for cut in 1 2 3 15 16 17 100 255 256 257 511 700 1000 $(seq 1199 $((n - 1))); do
 		head -c "$cut" whole >A
 		tail -c +$((cut + 1)) whole >B
-		ttt-absorb A >./0
-		ttt-absorb -f 0 B >./2
+		ttt-absorb <A >./0
+		ttt-absorb -f 0 <B >./2
 		rm -rf got.d
 		unpack 2 got.d
 		for member in fast.safetensors window.safetensors pending recent; do
@@ -204,13 +204,22 @@ load common
 
 @test "a binary file is skipped with a note; nothing else there is an error" {
 	head -c 4000 /dev/zero >zeros
+	# Named, it counts as something that could not be done; the rest is absorbed.
 	run --separate-stderr ttt-absorb -o s "$files/text" zeros
 	show
-	[ "$status" -eq 0 ]
+	[ "$status" -eq 2 ]
 	[ "${#stderr_lines[@]}" -eq 1 ]
 	[[ $stderr == *zeros*binary* ]]
 	ttt-absorb -o t "$files/text"
 	same_memory s t
+	# Met in a walk, it does not.
+	mkdir d
+	cp zeros "$files/text" d
+	run --separate-stderr ttt-absorb -r -o w d
+	show
+	[ "$status" -eq 0 ]
+	[[ $stderr == *d/zeros*binary* ]]
+	same_memory w t
 	refuse "zeros.*binary" ttt-absorb -o x zeros
 	[ ! -e x ]
 }

@@ -135,7 +135,8 @@ programs='ttt-absorb ttt-ask ttt-ppl ttt-snapshot ttt-train'
 	[ "$status" -eq 0 ]
 	[ -z "$output" ]
 	mkfifo pipe
-	ttt-absorb -o s2 <pipe 2>log &
+	# Ignored until the program takes it over: it must not be hit while it starts.
+	(trap '' USR1; exec ttt-absorb -o s2 <pipe 2>log) &
 	pid=$!
 	exec 9>pipe
 	cat "$files/text" >&9

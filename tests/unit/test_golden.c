@@ -218,7 +218,7 @@ worst_change(const struct golden *g, const float *array, const char *prefix)
 		float *change = now + p->p[i].offset;
 		char name[128];
 		double *want;
-		size_t n;
+		size_t n = 0;
 
 		snprintf(name, sizeof name, "%s%s", prefix, p->p[i].name);
 		want = golden_get(g, name, &n);

@@ -70,7 +70,7 @@ check(struct problem *q, const char *label)
 	problem_expect(q, &e);
 	for (int i = 0; i < devices.n; i++) {
 		problem_run(q, &o, devices.at[i].device);
-		compare(q, label, devices.at[i].name, &o, &e, 5e-5);
+		compare(q, label, devices.at[i].name, &o, &e, 1e-4);
 		outcome_free(&o);
 	}
 	expected_free(&e);

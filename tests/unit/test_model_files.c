@@ -40,10 +40,12 @@ test_config_defaults(void **state)
 	assert_int_equal(c.window, 0);
 	assert_int_equal(c.bos, -1);
 	assert_true(c.rope_theta == 10000.0);
-	assert_ok(parse_variant(&c, NULL, NULL, ", \"num_suffix_layers\": 2, \"inner_lr\": 2, \"x\": {\"y\": [1, null]}", &err), &err);
+	assert_ok(parse_variant(&c, NULL, NULL,
+	    ", \"num_suffix_layers\": 2, \"inner_lr\": 2, \"x\": {\"y\": [1, null]}", &err), &err);
 	assert_int_equal(c.d_prime, 48);
 	assert_true(c.inner_lr_effective == 2.0);
-	assert_ok(parse_variant(&c, NULL, NULL, ", \"rope_scaling\": null, \"model_type\": \"ttt\", \"hidden_act\": \"silu\"", &err), &err);
+	assert_ok(parse_variant(&c, NULL, NULL,
+	    ", \"rope_scaling\": null, \"model_type\": \"ttt\", \"hidden_act\": \"silu\"", &err), &err);
 }
 
 static void
@@ -59,18 +61,24 @@ test_config_mistakes(void **state)
 		{ "\"num_hidden_layers\": 2, ", "", "", TTT_E_FORMAT, "num_hidden_layers is missing" },
 		{ "\"intermediate_size\": 48, ", "", "", TTT_E_FORMAT, "intermediate_size is missing" },
 		{ "\"rms_norm_eps\": 1e-6, ", "", "", TTT_E_FORMAT, "rms_norm_eps is missing" },
-		{ "\"hidden_size\": 32", "\"hidden_size\": -32", "", TTT_E_RANGE, "hidden_size is -32, outside 1 .. 16777216" },
-		{ "\"hidden_size\": 32", "\"hidden_size\": 4611686018427387904", "", TTT_E_RANGE, "hidden_size is 46116" },
+		{ "\"hidden_size\": 32", "\"hidden_size\": -32", "", TTT_E_RANGE,
+		    "hidden_size is -32, outside 1 .. 16777216" },
+		{ "\"hidden_size\": 32", "\"hidden_size\": 4611686018427387904", "", TTT_E_RANGE,
+		    "hidden_size is 46116" },
 		{ "\"hidden_size\": 32", "\"hidden_size\": \"32\"", "", TTT_E_FORMAT, "hidden_size is not an integer" },
 		{ "\"hidden_size\": 32", "\"hidden_size\": 32.0", "", TTT_E_FORMAT, "hidden_size is not an integer" },
 		{ "\"hidden_size\": 32", "\"hidden_size\": NaN", "", TTT_E_FORMAT, "not JSON" },
 		{ "\"hidden_size\": 32", "\"hidden_size\": 1e999", "", TTT_E_FORMAT, "not JSON" },
-		{ "\"hidden_size\": 32", "\"hidden_size\": 34", "", TTT_E_FORMAT, "not a multiple of num_attention_heads" },
-		{ "\"num_hidden_layers\": 2", "\"num_hidden_layers\": 2000000000", "", TTT_E_RANGE, "num_hidden_layers" },
+		{ "\"hidden_size\": 32", "\"hidden_size\": 34", "", TTT_E_FORMAT,
+		    "not a multiple of num_attention_heads" },
+		{ "\"num_hidden_layers\": 2", "\"num_hidden_layers\": 2000000000", "", TTT_E_RANGE,
+		    "num_hidden_layers" },
 		{ "\"num_hidden_layers\": 2", "\"num_hidden_layers\": -1", "", TTT_E_RANGE, "num_hidden_layers" },
-		{ "\"num_attention_heads\": 4", "\"num_attention_heads\": 0", "", TTT_E_RANGE, "num_attention_heads is 0" },
+		{ "\"num_attention_heads\": 4", "\"num_attention_heads\": 0", "", TTT_E_RANGE,
+		    "num_attention_heads is 0" },
 		{ "96", "4194304", ", \"head_dim\": 4194304, \"x\": 1", TTT_E_FORMAT, "hidden_size is 32, but" },
-		{ "\"hidden_size\": 32", "\"hidden_size\": 16777216", ", \"head_dim\": 4194304", TTT_E_RANGE, "2^40 parameters" },
+		{ "\"hidden_size\": 32", "\"hidden_size\": 16777216", ", \"head_dim\": 4194304", TTT_E_RANGE,
+		    "2^40 parameters" },
 		{ NULL, NULL, ", \"num_key_value_heads\": 2", TTT_E_UNSUPPORTED, "num_key_value_heads is 2" },
 		{ NULL, NULL, ", \"num_key_value_heads\": 3", TTT_E_FORMAT, "not a multiple of num_key_value_heads" },
 		{ NULL, NULL, ", \"head_dim\": 0", TTT_E_RANGE, "head_dim is 0" },
@@ -85,7 +93,8 @@ test_config_mistakes(void **state)
 		{ NULL, NULL, ", \"max_position_embeddings\": -1", TTT_E_RANGE, "max_position_embeddings" },
 		{ NULL, NULL, ", \"rope_interleaved\": false", TTT_E_UNSUPPORTED, "rope_interleaved" },
 		{ NULL, NULL, ", \"norm_weight_plus_one\": true", TTT_E_UNSUPPORTED, "norm_weight_plus_one" },
-		{ NULL, NULL, ", \"tie_word_embeddings\": 1", TTT_E_FORMAT, "tie_word_embeddings is not true or false" },
+		{ NULL, NULL, ", \"tie_word_embeddings\": 1", TTT_E_FORMAT,
+		    "tie_word_embeddings is not true or false" },
 		{ NULL, NULL, ", \"embedding_scale\": 2", TTT_E_UNSUPPORTED, "embedding_scale is 2" },
 		{ NULL, NULL, ", \"attention_scale\": 1", TTT_E_UNSUPPORTED, "attention_scale is 1" },
 		{ NULL, NULL, ", \"num_suffix_layers\": 3", TTT_E_FORMAT, "num_suffix_layers is 3" },
@@ -105,7 +114,8 @@ test_config_mistakes(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
-		assert_fails(parse_variant(&c, cases[i].from, cases[i].to, cases[i].more, &err), cases[i].status, &err, cases[i].reason);
+		assert_fails(parse_variant(&c, cases[i].from, cases[i].to, cases[i].more, &err), cases[i].status, &err,
+		    cases[i].reason);
 	assert_fails(ttt__config_parse(&c, "\xef\xbb\xbf{}", 5, "x", &err), TTT_E_FORMAT, &err, "byte-order mark");
 	assert_fails(ttt__config_parse(&c, "{}\0", 3, "x", &err), TTT_E_FORMAT, &err, "not JSON");
 	assert_fails(ttt__config_parse(&c, "null", 4, "x", &err), TTT_E_FORMAT, &err, "not a JSON object");
@@ -225,7 +235,8 @@ test_init(void **state)
 	assert_int_equal(a.n, b.n);
 	assert_memory_not_equal(a.p, b.p, a.n);
 	assert_ok(ttt__safetensors_parse(&s, b.p, b.n, "b", &err), &err);
-	assert_ok(ttt__safetensors_f32(&s, ttt__safetensors_find(&s, "model.layers.1.prime_mlp.gate_proj.weight"), x, &err), &err);
+	assert_ok(ttt__safetensors_f32(&s, ttt__safetensors_find(&s, "model.layers.1.prime_mlp.gate_proj.weight"), x,
+	    &err), &err);
 	for (int i = 0; i < 48 * 32; i++)
 		square += (double)x[i] * x[i] / (48 * 32);
 	assert_true(fabs(square * 32 - 1) < 0.15);
@@ -275,7 +286,8 @@ test_open(void **state)
 
 /* Rewrite the model's weights through change() into a new directory and open that. */
 static enum ttt_status
-open_changed(struct fixture *f, const char *name, const char *config, void (*change)(struct ttt__bytes *b), struct ttt_error *err)
+open_changed(struct fixture *f, const char *name, const char *config, void (*change)(struct ttt__bytes *b),
+    struct ttt_error *err)
 {
 	struct ttt__bytes b = slurp(in(f->model, "model.safetensors"));
 	char dir[300];
@@ -322,12 +334,15 @@ test_open_mistakes(void **state)
 	char config[2048], *at;
 
 	assert_fails(open_changed(f, "nan", config_json, put_nan, &err), TTT_E_FORMAT, &err, "not a finite number");
-	assert_fails(open_changed(f, "cut", config_json, cut_end, &err), TTT_E_FORMAT, &err, "beyond the end of the file");
-	assert_fails(open_changed(f, "name", config_json, rename_tensor, &err), TTT_E_FORMAT, &err, "'model.norm.weight' is missing");
+	assert_fails(open_changed(f, "cut", config_json, cut_end, &err), TTT_E_FORMAT, &err,
+	    "beyond the end of the file");
+	assert_fails(open_changed(f, "name", config_json, rename_tensor, &err), TTT_E_FORMAT, &err,
+	    "'model.norm.weight' is missing");
 	strcpy(config, config_json);
 	at = strstr(config, "96");
 	memcpy(at, "97", 2);
-	assert_fails(open_changed(f, "vocab", config, NULL, &err), TTT_E_SHAPE, &err, "is [96, 32] but config.json says [97, 32]");
+	assert_fails(open_changed(f, "vocab", config, NULL, &err), TTT_E_SHAPE, &err,
+	    "is [96, 32] but config.json says [97, 32]");
 	strcpy(config, config_json);
 	at = strstr(config, "layers\": 2");
 	memcpy(at, "layers\": 9", 10);
@@ -377,6 +392,26 @@ test_index(void **state)
 	ttt__bytes_free(&w);
 }
 
+/* A tokenizer that knows more tokens than the model has rows for: refused before it can index past the embedding. */
+static void
+test_tokenizer_too_large(void **state)
+{
+	struct fixture *f = *state;
+	struct ttt_init_options o = { .seed = 1, .tokenizer = data_path("golden/tokenizers/gpt2/tokenizer.json") };
+	struct ttt__bytes b = slurp(o.tokenizer);
+	struct ttt_error err = { 0 };
+
+	o.config = in(f->dir, "c.json");
+	assert_fails(ttt_model_init(in(f->dir, "toobig"), &o, &err), TTT_E_FORMAT, &err, "token ids reach 1199");
+	assert_int_not_equal(access(in(f->dir, "toobig"), F_OK), 0);
+	spill(in(f->model, "tokenizer.json"), b.p, b.n);
+	assert_fails(open_model(f, f->model, NULL, &err), TTT_E_FORMAT, &err,
+	    "m/tokenizer.json: token ids reach 1199, but the "
+	    "vocab_size of config.json is 96");
+	assert_int_equal(unlink(in(f->model, "tokenizer.json")), 0);
+	ttt__bytes_free(&b);
+}
+
 static void
 test_golden_configs(void **state)
 {
@@ -413,6 +448,7 @@ main(void)
 		cmocka_unit_test(test_open),
 		cmocka_unit_test(test_open_mistakes),
 		cmocka_unit_test(test_index),
+		cmocka_unit_test(test_tokenizer_too_large),
 		cmocka_unit_test(test_golden_configs),
 	};
 

@@ -73,8 +73,10 @@ test_reasons(void **state)
 		{ "{\"a\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[0,4]},"
 		  "\"b\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[0,4]}}", "overlaps", 4 },
 		{ "{\"a\":{\"dtype\":\"F32\",\"shape\":[1,1,1,1,1],\"data_offsets\":[0,4]}}", "4 dimensions", 4 },
-		{ "{\"a\":{\"dtype\":\"F32\",\"shape\":[4294967296,4294967296],\"data_offsets\":[0,4]}}", "can be counted", 4 },
-		{ "{\"a\":{\"dtype\":\"F32\",\"shape\":[4611686018427387905],\"data_offsets\":[0,4]}}", "do not fit", 4 },
+		{ "{\"a\":{\"dtype\":\"F32\",\"shape\":[4294967296,4294967296],\"data_offsets\":[0,4]}}",
+		    "can be counted", 4 },
+		{ "{\"a\":{\"dtype\":\"F32\",\"shape\":[4611686018427387905],\"data_offsets\":[0,4]}}", "do not fit",
+		    4 },
 		{ "{\"\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[0,4]}}", "1 to 128", 4 },
 		{ "{\"a\":{\"dtype\":\"X\\n\",\"shape\":[1],\"data_offsets\":[0,4]}}", "unknown dtype 'X\\x0a'", 4 },
 		{ "{\"a\":{\"dtype\":\"F32\",\"shape\":[1.0],\"data_offsets\":[0,4]}}", "not an integer", 4 },
@@ -185,7 +187,8 @@ test_round_trip(void **state)
 	assert_memory_equal(s.data + ttt__safetensors_find(&s, "ids")->offset, "\xff\xff\xff\xff\0\0\1\0", 8);
 	assert_int_equal(ttt__safetensors_find(&s, "y")->n_element, 1);
 	assert_null(ttt__safetensors_find(&s, "z"));
-	assert_fails(ttt__safetensors_f32(&s, ttt__safetensors_find(&s, "ids"), got, &err), TTT_E_FORMAT, &err, "'ids'");
+	assert_fails(ttt__safetensors_f32(&s, ttt__safetensors_find(&s, "ids"), got, &err), TTT_E_FORMAT, &err,
+	    "'ids'");
 	ttt__safetensors_free(&s);
 	ttt__bytes_free(&a);
 	ttt__bytes_free(&b);

@@ -144,7 +144,8 @@ test_passages(void **state)
 
 		assert_ok(ttt__passages_start(&p, max, &err), &err);
 		for (at = 0; at < sizeof(text); at += step)
-			assert_ok(ttt__passages_add(&p, text + at, sizeof(text) - at < step ? sizeof(text) - at : step, &err), &err);
+			assert_ok(ttt__passages_add(&p, text + at, sizeof(text) - at < step ? sizeof(text) - at : step,
+			    &err), &err);
 		kept = ttt__passages_size(&p);
 		assert_true(kept <= max && kept > max - TTT__RECORD_MAX);
 		end = sizeof(text) - kept;
@@ -227,7 +228,8 @@ test_window_tail(void **state)
 
 		save(a, in(f->dir, "tail.ttt"), TTT_COMPRESS_NONE, true);
 		b = opened(f, in(f->dir, "tail.ttt"), NULL);
-		assert_int_equal(ttt__session_window_rows(ttt_state_session(a)), ttt__session_window_rows(ttt_state_session(b)));
+		assert_int_equal(ttt__session_window_rows(ttt_state_session(a)),
+		    ttt__session_window_rows(ttt_state_session(b)));
 		assert_int_equal(ttt_session_n_token(ttt_state_session(a)), ttt_session_n_token(ttt_state_session(b)));
 		if (ttt__session_window_rows(ttt_state_session(a)) == 20) {
 			ttt__session_window_read(ttt_state_session(a), 0, x, x + 20 * 16);
@@ -280,7 +282,8 @@ test_options(void **state)
 	assert_true(i.rate == 2 && i.n_passage_byte == 0);
 	ttt_state_free(s);
 	ttt_state_free(t);
-	assert_fails(ttt_state_create(&s, f->model, &(struct ttt_state_options){ .rate = -1 }, &err), TTT_E_RANGE, &err, "-1");
+	assert_fails(ttt_state_create(&s, f->model, &(struct ttt_state_options){ .rate = -1 }, &err), TTT_E_RANGE, &err,
+	    "-1");
 }
 
 static void
@@ -331,7 +334,9 @@ test_verify_and_export(void **state)
 	bool ok = false;
 
 	assert_non_null(w);
-	save(s, in(f->dir, "v.ttt"), TTT_COMPRESS_GZIP, false);
+	assert_ok(ttt_state_save(s, in(f->dir, "v.ttt"), NULL, &err), &err);
+	save(s, in(f->dir, "w.ttt"), TTT_COMPRESS_GZIP, false);
+	assert_same_file(in(f->dir, "v.ttt"), in(f->dir, "w.ttt"));
 	assert_ok(ttt_state_verify(in(f->dir, "v.ttt"), f->model, &ok, &err), &err);
 	assert_true(ok);
 	assert_ok(ttt_state_export(s, in(f->dir, "v.safetensors"), &err), &err);
@@ -339,7 +344,8 @@ test_verify_and_export(void **state)
 	assert_ok(ttt__safetensors_parse(&t, b.p, b.n, "v", &err), &err);
 	assert_int_equal(t.n, 6);
 	ttt__session_fast_read(ttt_state_session(s), w);
-	assert_ok(ttt__safetensors_f32(&t, ttt__safetensors_find(&t, "model.layers.2.prime_mlp.down_proj.weight"), down, &err), &err);
+	assert_ok(ttt__safetensors_f32(&t, ttt__safetensors_find(&t, "model.layers.2.prime_mlp.down_proj.weight"), down,
+	    &err), &err);
 	assert_memory_equal(down, w + ttt_model_n_fast(f->model) - 24 * 16, sizeof(down));
 	ttt__safetensors_free(&t);
 	ttt__bytes_free(&b);
@@ -355,6 +361,44 @@ test_verify_and_export(void **state)
 	assert_true(before == again);
 	ttt_state_free(s);
 	free(w);
+}
+
+/* A model that attends to everything and learns nothing: its whole cache is in the state, and cannot be left out. */
+static void
+test_full_attention(void **state)
+{
+	static const char config[] = "{\"vocab_size\": 1200, \"hidden_size\": 16, \"num_hidden_layers\": 2, "
+	    "\"num_attention_heads\": 2, \"intermediate_size\": 24, \"chunk_size\": 8, \"rms_norm_eps\": 1e-6, "
+	    "\"rope_theta\": 10000}";
+	struct fixture *f = *state, full = *f;
+	struct ttt_init_options o = { .seed = 3, .tokenizer = data_path("golden/tokenizers/gpt2/tokenizer.json") };
+	struct ttt_state *a, *b;
+	struct ttt_error err = { 0 };
+	FILE *out = tmpfile();
+	bool ok;
+
+	assert_non_null(out);
+	spill(in(f->dir, "full.json"), config, strlen(config));
+	o.config = in(f->dir, "full.json");
+	assert_ok(ttt_model_init(in(f->dir, "full"), &o, &err), &err);
+	assert_ok(ttt_model_open(&full.model, f->device, in(f->dir, "full"), &err), &err);
+	a = absorbed(&full, NULL, "a", 0, 600, 600);
+	save(a, in(f->dir, "whole.ttt"), TTT_COMPRESS_GZIP, false);
+	assert_ok(ttt_state_verify(in(f->dir, "whole.ttt"), full.model, &ok, &err), &err);
+	assert_true(ok);
+	assert_fails(ttt_state_write(a, out, &(struct ttt_save_options){ .window_tail = true }, &err), TTT_E_UNSUPPORTED, &err,
+	    "attends to everything");
+	ttt_state_free(a);
+	a = absorbed(&full, NULL, "a", 0, 333, 10);
+	save(a, in(f->dir, "part.ttt"), TTT_COMPRESS_GZIP, false);
+	b = opened(&full, in(f->dir, "part.ttt"), NULL);
+	assert_ok(ttt_state_absorb(b, f->text + 333, 600 - 333, NULL, NULL, &err), &err);
+	save(b, in(f->dir, "joined.ttt"), TTT_COMPRESS_GZIP, false);
+	assert_same_file(in(f->dir, "whole.ttt"), in(f->dir, "joined.ttt"));
+	ttt_state_free(a);
+	ttt_state_free(b);
+	ttt_model_free(full.model);
+	fclose(out);
 }
 
 /* Two processes, one lock: the second waits, gives up, or gets it once the first is done. */
@@ -400,6 +444,7 @@ main(void)
 		cmocka_unit_test(test_options),
 		cmocka_unit_test(test_ids),
 		cmocka_unit_test(test_verify_and_export),
+		cmocka_unit_test(test_full_attention),
 		cmocka_unit_test(test_lock),
 	};
 

@@ -1,0 +1,76 @@
+/* Archives as inputs: their regular members, by name. */
+#include <archive.h>
+#include <archive_entry.h>
+#include <errno.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "libttt/model/json.h"
+#include "libttt/text/stream.h"
+
+/* Zip keeps its directory at the end; where the file can be moved about in, libarchive reads that. */
+static la_int64_t
+seek_below(struct archive *a, void *ctx, la_int64_t offset, int whence)
+{
+	struct ttt__stream *s = ctx;
+	off_t at = lseek(s->fd, offset, whence);
+
+	if (at < 0) {
+		s->error = errno;
+		archive_set_error(a, s->error, "seek failed");
+		return ARCHIVE_FATAL;
+	}
+	return at;
+}
+
+enum ttt_status
+ttt__archive_open(struct ttt__stream *s, const char *path, struct ttt_error *err)
+{
+	enum ttt_status status = ttt__stream_open_file(s, path, err);
+
+	if (status != TTT_OK)
+		return status;
+	s->is_archive = true;
+	status = ttt__stream_filters(s, err);
+	if (status == TTT_OK && (archive_read_support_format_tar(s->a) != ARCHIVE_OK ||
+	    archive_read_support_format_cpio(s->a) != ARCHIVE_OK ||
+	    archive_read_support_format_zip(s->a) != ARCHIVE_OK ||
+	    (lseek(s->fd, 0, SEEK_CUR) == 0 && s->size >= 0 &&
+	    archive_read_set_seek_callback(s->a, seek_below) != ARCHIVE_OK)))
+		status = ttt__stream_fail(s, err);
+	if (status == TTT_OK)
+		status = ttt__stream_start(s, err);
+	if (status != TTT_OK)
+		ttt__stream_close(s);
+	return status;
+}
+
+enum ttt_status
+ttt__archive_next(struct ttt__stream *s, const char **name, struct ttt_error *err)
+{
+	struct archive_entry *e;
+	char text[TTT__EXCERPT];
+	int r;
+
+	*name = NULL;
+	while ((r = archive_read_next_header(s->a, &e)) == ARCHIVE_OK || r == ARCHIVE_WARN) {
+		/* a name that the locale cannot show is still there as UTF-8 */
+		const char *path = archive_entry_pathname(e);
+
+		if (path == NULL)
+			path = archive_entry_pathname_utf8(e);
+		if (archive_entry_filetype(e) != AE_IFREG || archive_entry_hardlink(e) != NULL)
+			continue;
+		if (path == NULL)
+			path = "?";
+		if (archive_entry_is_encrypted(e))
+			return ttt__fail(err, TTT_E_UNSUPPORTED, "%s: member '%s' is encrypted", s->label,
+			    ttt__excerpt(text, path));
+		s->size = archive_entry_size_is_set(e) ? (int64_t)archive_entry_size(e) : -1;
+		*name = path;
+		return TTT_OK;
+	}
+	if (r == ARCHIVE_EOF)
+		return TTT_OK;
+	return ttt__stream_fail(s, err);
+}

@@ -1,0 +1,369 @@
+/* ttt-ask: answer questions from what a state has absorbed, by quoting it. */
+#include "tools/tool.h"
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+enum { OPT_COMPLETE = TOOL_LONG, OPT_TEMPERATURE, OPT_SEED, OPT_NO_MODEL, OPT_JSON };
+
+static const struct tool_option options[] = {
+	{ 'k', "passages", "N", "at most N passages a question (default: 5)" },
+	{ 'C', "context", "N", "show N lines before and after a passage's best line (default: 4)" },
+	{ OPT_JSON, "json", NULL, "JSON Lines, an object a question, with whole passages" },
+	{ OPT_NO_MODEL, "no-model", NULL, "order passages by the index alone" },
+	{ OPT_COMPLETE, "complete", NULL, "continue a text with the adapted model instead" },
+	{ 'n', "tokens", "N", "with --complete: at most N tokens (default: 64)" },
+	{ OPT_TEMPERATURE, "temperature", "X", "with --complete: 0 takes the likeliest token (default: 0)" },
+	{ OPT_SEED, "seed", "N", "with --complete: seed of the draws (default: 1)" },
+	{ 0 }
+};
+
+static const struct tool_usage usage = {
+	.synopsis = "[OPTION...] STATE [QUESTION...]\n--complete [OPTION...] STATE [TEXT]",
+	.purpose = "Answer QUESTIONs, or those on the lines of standard input, with passages of what STATE\n"
+	           "has absorbed: the line that bears most on it, then the passages around such lines,\n"
+	           "best first. Exit status 1 says that nothing absorbed bears on a question.",
+	.option = options,
+	.common = TOOL_MODEL,
+	.example = "ttt-ask state.ttt \"where is the journal replayed?\"",
+};
+
+struct ask {
+	struct tool *t;
+	struct ttt_ask_options o;
+	int64_t context, n_token, seed;
+	double temperature;
+	bool json, complete, visible; /* visible: stdout is a terminal, which quoted text must not steer */
+	const char *path;
+	char **operand;
+	int n_operand;
+	struct ttt_state *state;
+	struct ttt_ask *ask;
+	int64_t n_asked;
+};
+
+/* ---------------------------------------------------------------------------------------------- quoted text */
+
+/* Code point of the UTF-8 sequence at p [n] and its length, or a length of 0 when there is none. */
+static size_t
+decode(const unsigned char *p, size_t n, unsigned *code)
+{
+	static const unsigned least[] = { 0, 0, 0x80, 0x800, 0x10000 };
+	size_t want = p[0] < 0x80 ? 1 : p[0] < 0xc2 ? 0 : p[0] < 0xe0 ? 2 : p[0] < 0xf0 ? 3 : p[0] < 0xf5 ? 4 : 0;
+
+	if (want == 0 || want > n)
+		return 0;
+	*code = want == 1 ? p[0] : p[0] & (0x7fU >> want);
+	for (size_t i = 1; i < want; i++) {
+		if ((p[i] & 0xc0) != 0x80)
+			return 0;
+		*code = *code << 6 | (p[i] & 0x3fU);
+	}
+	return want > 1 && (*code < least[want] || *code > 0x10ffff || (*code >= 0xd800 && *code < 0xe000)) ? 0 : want;
+}
+
+/* Controls, and marks that turn the direction of writing: text that would look like other text. */
+static bool
+misleads(unsigned code)
+{
+	return (code < 0x20 && code != '\t' && code != '\n') || (code >= 0x7f && code < 0xa0) || code == 0x061c ||
+	    code == 0x200e || code == 0x200f || (code >= 0x202a && code <= 0x202e) || (code >= 0x2066 &&
+	    code <= 0x2069);
+}
+
+static void
+quote(const struct ask *a, const char *text, size_t n)
+{
+	const unsigned char *p = (const unsigned char *)text;
+
+	if (!a->visible) {
+		fwrite(text, 1, n, stdout);
+		return;
+	}
+	for (size_t i = 0; i < n;) {
+		unsigned code;
+		size_t len = decode(p + i, n - i, &code);
+
+		if (len == 0)
+			printf("\\x%02x", p[i]);
+		else if (misleads(code))
+			printf(code < 0x100 ? "\\x%02x" : "\\u%04x", code);
+		else
+			fwrite(p + i, 1, len, stdout);
+		i += len == 0 ? 1 : len;
+	}
+}
+
+/* Line number line of a passage, without its newline. */
+static const char *
+line_of(const struct ttt_passage *p, int64_t line, size_t *n)
+{
+	const char *at = p->text, *end = p->text + p->n, *q;
+
+	for (int64_t i = p->start; i < line && (q = memchr(at, '\n', (size_t)(end - at))) != NULL; i++)
+		at = q + 1;
+	q = memchr(at, '\n', (size_t)(end - at));
+	*n = (size_t)((q == NULL ? end : q) - at);
+	return at;
+}
+
+static void
+print_line(const struct ask *a, const struct ttt_passage *p, int64_t line)
+{
+	size_t n;
+	const char *text = line_of(p, line, &n);
+
+	quote(a, p->file, strlen(p->file));
+	printf(":%lld: ", (long long)line);
+	quote(a, text, n);
+	putchar('\n');
+}
+
+/* ---------------------------------------------------------------------------------------------- answers */
+
+static void
+print_json_passage(const struct ttt_passage *p)
+{
+	size_t n;
+	const char *line = line_of(p, p->best, &n);
+
+	printf("{\"file\": ");
+	tool_write_json(stdout, p->file, strlen(p->file));
+	printf(", \"start\": %lld, \"end\": %lld, \"score\": %.6g, \"best\": %lld, \"line\": ", (long long)p->start,
+	    (long long)p->end, p->score, (long long)p->best);
+	tool_write_json(stdout, line, n);
+	printf(", \"text\": ");
+	tool_write_json(stdout, p->text, p->n);
+	putchar('}');
+}
+
+static void
+print_json(const char *question, const struct ttt_answer *r)
+{
+	printf("{\"question\": ");
+	tool_write_json(stdout, question, strlen(question));
+	printf(", \"answer\": ");
+	if (r->bears) {
+		size_t n;
+		const char *line = line_of(&r->passage[0], r->passage[0].best, &n);
+
+		tool_write_json(stdout, line, n);
+	} else {
+		printf("null");
+	}
+	printf(", \"bears\": %s, \"passages\": [", r->bears ? "true" : "false");
+	for (int64_t i = 0; i < r->n; i++) {
+		if (i > 0)
+			printf(", ");
+		print_json_passage(&r->passage[i]);
+	}
+	puts("]}");
+}
+
+static void
+print_text(const struct ask *a, const char *question, bool several, const struct ttt_answer *r)
+{
+	if (several) {
+		printf("%s# ", a->n_asked > 1 ? "\n" : "");
+		quote(a, question, strlen(question));
+		putchar('\n');
+	}
+	print_line(a, &r->passage[0], r->passage[0].best);
+	for (int64_t i = 0; i < r->n; i++) {
+		const struct ttt_passage *p = &r->passage[i];
+		int64_t first = p->best - a->context > p->start ? p->best - a->context : p->start;
+		int64_t last = p->best + a->context < p->end ? p->best + a->context : p->end;
+
+		printf("\n[%lld] ", (long long)i + 1);
+		quote(a, p->file, strlen(p->file));
+		printf(":%lld-%lld, score %.2f\n", (long long)p->start, (long long)p->end, p->score);
+		for (int64_t line = first; line <= last; line++)
+			print_line(a, p, line);
+	}
+}
+
+/* Exit status of one question. */
+static int
+answer(struct ask *a, const char *question, bool several)
+{
+	struct ttt_answer r;
+	struct ttt_error err;
+
+	a->n_asked++;
+	if (ttt_ask_question(a->ask, question, &r, &err) != TTT_OK)
+		return tool_fail(a->t, &err);
+	if (a->json)
+		print_json(question, &r);
+	else if (r.bears)
+		print_text(a, question, several, &r);
+	fflush(stdout);
+	if (r.bears)
+		return TOOL_DONE;
+	tool_error(a->t, "nothing absorbed bears on '%s'", question);
+	return TOOL_NO;
+}
+
+static int
+answer_lines(struct ask *a)
+{
+	char *line = NULL;
+	size_t capacity = 0;
+	ssize_t n;
+	int status = TOOL_DONE;
+
+	while (status != TOOL_TROUBLE && (n = getline(&line, &capacity, stdin)) >= 0) {
+		int one;
+
+		while (n > 0 && strchr("\r\n \t", line[n - 1]) != NULL)
+			line[--n] = '\0';
+		if (line[strspn(line, " \t")] == '\0')
+			continue;
+		one = answer(a, line, true);
+		status = one > status ? one : status;
+	}
+	if (ferror(stdin)) {
+		tool_error(a->t, "-: cannot read: %s", strerror(errno));
+		status = TOOL_TROUBLE;
+	}
+	free(line);
+	return status;
+}
+
+static int
+answer_all(struct ask *a)
+{
+	struct ttt_error err;
+	int status = TOOL_DONE;
+
+	if (ttt_ask_create(&a->ask, a->state, &a->o, &err) != TTT_OK) {
+		tool_error(a->t, "%s: %s", a->path, err.text);
+		return TOOL_TROUBLE;
+	}
+	if (a->n_operand == 0)
+		return answer_lines(a);
+	for (int i = 0; i < a->n_operand && status != TOOL_TROUBLE; i++) {
+		int one = answer(a, a->operand[i], a->n_operand > 1);
+
+		status = one > status ? one : status;
+	}
+	return status;
+}
+
+/* ---------------------------------------------------------------------------------------------- completion */
+
+static bool
+write_bytes(void *ctx, const unsigned char *bytes, size_t n)
+{
+	quote(ctx, (const char *)bytes, n);
+	return fflush(stdout) == 0;
+}
+
+/* All of standard input; NULL, after a message, on failure. */
+static char *
+read_stdin(struct tool *t, size_t *n)
+{
+	char *text = NULL;
+	size_t capacity = 0;
+
+	*n = 0;
+	do {
+		char *p;
+
+		capacity = capacity == 0 ? 4096 : 2 * capacity;
+		p = realloc(text, capacity);
+		if (p == NULL) {
+			tool_error(t, "-: out of memory");
+			free(text);
+			return NULL;
+		}
+		text = p;
+		*n += fread(text + *n, 1, capacity - *n, stdin);
+	} while (*n == capacity);
+	if (ferror(stdin)) {
+		tool_error(t, "-: cannot read: %s", strerror(errno));
+		free(text);
+		return NULL;
+	}
+	return text;
+}
+
+static int
+complete(struct ask *a)
+{
+	struct ttt_error err;
+	size_t n = a->n_operand > 0 ? strlen(a->operand[0]) : 0;
+	char *read = a->n_operand > 0 ? NULL : read_stdin(a->t, &n);
+	const char *text = a->n_operand > 0 ? a->operand[0] : read;
+	enum ttt_status s;
+
+	if (text == NULL)
+		return TOOL_TROUBLE;
+	s = ttt_complete(a->state, text, n, a->n_token, a->temperature, (uint64_t)a->seed, write_bytes, a, &err);
+	free(read);
+	if (s != TTT_OK)
+		return tool_fail(a->t, &err);
+	putchar('\n');
+	return TOOL_DONE;
+}
+
+/* ---------------------------------------------------------------------------------------------- command line */
+
+static void
+set_option(struct ask *a, int key)
+{
+	switch (key) {
+	case 'k':
+		a->o.k = tool_integer(a->t, "-k", optarg, 1, 100000);
+		break;
+	case 'C':
+		a->context = tool_integer(a->t, "-C", optarg, 0, 100000);
+		break;
+	case 'n':
+		a->n_token = tool_integer(a->t, "-n", optarg, 1, 100000000);
+		break;
+	case OPT_TEMPERATURE:
+		a->temperature = tool_number(a->t, "--temperature", optarg, 0, 1e6);
+		break;
+	case OPT_SEED:
+		a->seed = tool_integer(a->t, "--seed", optarg, 0, INT64_MAX);
+		break;
+	case OPT_COMPLETE:
+		a->complete = true;
+		break;
+	case OPT_NO_MODEL:
+		a->o.no_model = true;
+		break;
+	case OPT_JSON:
+		a->json = true;
+		break;
+	default:
+		break;
+	}
+}
+
+int
+cmd_main(struct tool *t, int argc, char **argv)
+{
+	struct ask a = { .t = t, .context = 4, .n_token = 64, .seed = 1, .visible = isatty(STDOUT_FILENO) == 1 };
+	struct ttt_error err;
+	int key, status;
+
+	while ((key = tool_option(t, &usage, argc, argv)) != TOOL_END)
+		set_option(&a, key);
+	if (optind == argc)
+		tool_usage_error(t, "the state to ask is missing");
+	a.path = argv[optind];
+	a.operand = argv + optind + 1;
+	a.n_operand = argc - optind - 1;
+	if (a.n_operand == 0 && strcmp(a.path, "-") == 0)
+		tool_usage_error(t, "standard input cannot be both the state and the questions");
+	if (a.complete && (a.json || a.n_operand > 1))
+		tool_usage_error(t, a.json ? "--complete writes text, not JSON" : "--complete takes one text");
+	if (tool_model_open(t, &err) != TTT_OK || ttt_state_open(&a.state, a.path, t->model, NULL, &err) != TTT_OK)
+		return tool_fail(t, &err);
+	status = a.complete ? complete(&a) : answer_all(&a);
+	ttt_ask_free(a.ask);
+	ttt_state_free(a.state);
+	return status;
+}

@@ -114,9 +114,10 @@ void *
 ttt__new(size_t n, size_t size)
 {
 	/* One byte at least, so that NULL always means that there was no memory. */
-	if (n == 0 || size == 0)
-		n = size = 1;
-	return calloc(n, size);
+	size_t bytes;
+	if (!ttt__size_mul(&bytes, n, size))
+		return NULL;
+	return calloc(bytes > 0 ? bytes : 1, 1);
 }
 
 void *

@@ -197,7 +197,6 @@ answer(struct ask *a, const char *question, bool several)
 		print_json(question, &r);
 	else if (r.bears)
 		print_text(a, question, several, &r);
-	fflush(stdout);
 	if (r.bears)
 		return TOOL_DONE;
 	tool_error(a->t, "nothing absorbed bears on '%s'", question);
@@ -221,6 +220,7 @@ answer_lines(struct ask *a)
 			continue;
 		one = answer(a, line, true);
 		status = one > status ? one : status;
+		fflush(stdout); /* whoever sends questions one by one waits for the answer */
 	}
 	if (ferror(stdin)) {
 		tool_error(a->t, "-: cannot read: %s", strerror(errno));

@@ -87,7 +87,7 @@ print_info(const char *path, const struct ttt_state_info *i)
 	printf("rule        %s, rate %g\n", i->rule, i->rate);
 	if (i->n_chunk > 0)
 		printf("loss        %.4f at first, %.4f at last, nats a token\n", i->loss_first, i->loss_last);
-	printf("moved       %.4g (2-norm of what was added to the fast weights)\n", i->drift);
+	printf("moved       the fast weights by %.3g %% of their initial size (2-norms)\n", 100 * i->drift);
 }
 
 /* A number as JSON has it: null for what is not finite. */

@@ -11,7 +11,7 @@
 #endif
 
 /* Work below this many elements is not worth waking another thread for. */
-#define TTT__PARALLEL_MIN 32768
+#define TTT__PARALLEL_MIN 262144
 
 void ttt__cpu_table__plain(struct ttt__ops *);
 void ttt__cpu_table__avx2(struct ttt__ops *);

@@ -20,8 +20,8 @@ enum ttt_status ttt__added_add(struct ttt__added *a, const void *p, size_t n, in
 void ttt__added_sort(struct ttt__added *a, ptrdiff_t *twice);
 void ttt__added_free(struct ttt__added *a);
 
-/* The longest token at the start of text [n]: its length, and its id; 0: none; -1: it depends on bytes after text [n], which more
- * says will come. */
+/* The longest token at the start of text [n]: its length, and its id; 0: none; -1: it depends on bytes after text [n],
+ * which more says will come. */
 ptrdiff_t ttt__added_match(const struct ttt__added *a, const unsigned char *text, size_t n, bool more, int32_t *id);
 
 #endif

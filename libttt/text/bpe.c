@@ -91,7 +91,8 @@ merge_short(struct ttt__bpe *b, size_t n)
 		n--;
 		memmove(id + best + 1, id + best + 2, (n - best - 1) * sizeof *id);
 		if (best + 1 < n) {
-			memmove(merge + best + 1, merge + best + 2, (n - best - 2) * sizeof *merge);
+			for (size_t i = best + 1; i + 1 < n; i++)
+				merge[i] = merge[i + 1];
 			merge[best] = ttt__merges_find(&b->t->merges, id[best], id[best + 1]);
 		}
 		if (best > 0)
@@ -173,7 +174,8 @@ merge_long(struct ttt__bpe *b, size_t n)
 }
 
 enum ttt_status
-ttt__bpe_word(struct ttt__bpe *b, const unsigned char *word, size_t n, const int32_t **id, size_t *n_id, struct ttt_error *err)
+ttt__bpe_word(struct ttt__bpe *b, const unsigned char *word, size_t n, const int32_t **id, size_t *n_id,
+    struct ttt_error *err)
 {
 	enum ttt_status status = reserve(b, n, err);
 	if (status != TTT_OK)

@@ -1,5 +1,5 @@
-/* Text is cut into segments that normalize independently: a segment begins where a character can neither combine with what is
- * before it nor change places with it. Almost every segment is one character that stays as it is. */
+/* Text is cut into segments that normalize independently: a segment begins where a character can neither combine with
+ * what is before it nor change places with it. Almost every segment is one character that stays as it is. */
 #include "libttt/text/nfc.h"
 #include "libttt/text/vocab.h"
 
@@ -81,7 +81,8 @@ add_segment(struct ttt__nfc *f, const unsigned char *raw, size_t from, size_t to
 	return status;
 }
 
-/* A run of ASCII from i on, where a segment begins: all of it but the last character, which a mark may follow, is done. */
+/* A run of ASCII from i on, where a segment begins: all of it but the last character, which a mark may follow, is
+ * done. */
 static enum ttt_status
 add_ascii(struct ttt__nfc *f, const unsigned char *raw, size_t n, size_t *from, size_t *i, struct ttt_error *err)
 {

@@ -15,8 +15,8 @@ struct ttt__nfc {
 	struct ttt__seam *seam;
 	size_t n, capacity;
 };
-/* Normalize raw [0, n), valid UTF-8, of which more follows or not; *used: how far, which is as far as what follows cannot change.
- * Seams are relative to raw and text. */
+/* Normalize raw [0, n), valid UTF-8, of which more follows or not; *used: how far, which is as far as what follows
+ * cannot change. Seams are relative to raw and text. */
 enum ttt_status ttt__nfc_run(struct ttt__nfc *f, const unsigned char *raw, size_t n, bool more, size_t *used,
     struct ttt_error *err);
 void ttt__nfc_free(struct ttt__nfc *f);

@@ -1,4 +1,5 @@
-/* Running pre-tokenizer patterns. Bounded in steps and memory: a pattern from a file must not be able to hang its reader. */
+/* Running pre-tokenizer patterns. Bounded in steps and memory: a pattern from a file must not be able to hang its
+ * reader. */
 #define PCRE2_CODE_UNIT_WIDTH 8
 #include "libttt/text/pattern.h"
 
@@ -31,8 +32,8 @@ check_code(const pcre2_code *code, const char *label, struct ttt_error *err)
 	pcre2_pattern_info(code, PCRE2_INFO_MAXLOOKBEHIND, &lookbehind);
 	pcre2_pattern_info(code, PCRE2_INFO_MATCHEMPTY, &empty);
 	if (lookbehind > 0)
-		return ttt__fail(err, TTT_E_UNSUPPORTED, "%s: a pre-tokenizer pattern looks behind itself, which is not supported",
-		    label);
+		return ttt__fail(err, TTT_E_UNSUPPORTED,
+		    "%s: a pre-tokenizer pattern looks behind itself, which is not supported", label);
 	if (empty != 0)
 		return ttt__fail(err, TTT_E_UNSUPPORTED, "%s: a pre-tokenizer pattern can match the empty string, which is not "
 		    "supported", label);
@@ -145,8 +146,8 @@ ttt__matcher_free(struct ttt__matcher *m)
 }
 
 enum ttt_status
-ttt__pattern_find(const struct ttt__pattern *p, struct ttt__matcher *m, const unsigned char *text, size_t from, size_t to,
-    bool more, enum ttt__found *found, size_t *start, size_t *end, struct ttt_error *err)
+ttt__pattern_find(const struct ttt__pattern *p, struct ttt__matcher *m, const unsigned char *text, size_t from,
+    size_t to, bool more, enum ttt__found *found, size_t *start, size_t *end, struct ttt_error *err)
 {
 	uint32_t options = PCRE2_NO_UTF_CHECK | (more ? PCRE2_PARTIAL_HARD : 0);
 	int rc = pcre2_match(p->code, text + from, to - from, 0, options, m->data, m->context);

@@ -6,9 +6,9 @@
 struct ttt__pattern;    /* a compiled pattern; immutable, shared by threads */
 struct ttt__matcher;    /* the scratch memory of one thread's matching */
 
-/* Compile a pattern. Only what means the same in both engines, or can be rewritten so that it does, is taken; anchors, look-behind
- * and patterns that match nothing are refused, for the pieces of a stream must not depend on what came before them.
- * Errors: TTT_E_FORMAT, TTT_E_UNSUPPORTED. */
+/* Compile a pattern. Only what means the same in both engines, or can be rewritten so that it does, is taken; anchors,
+ * look-behind and patterns that match nothing are refused, for the pieces of a stream must not depend on what came
+ * before them. Errors: TTT_E_FORMAT, TTT_E_UNSUPPORTED. */
 enum ttt_status ttt__pattern_create(struct ttt__pattern **out, const char *regex, size_t n, const char *label,
     struct ttt_error *err);
 /* A pattern that matches the n bytes of text and nothing else. */
@@ -29,7 +29,7 @@ enum ttt__found {
 	TTT__FOUND_PARTIAL  /* what matches at *start depends on bytes after to */
 };
 /* Find the first match in text [from, to), valid UTF-8. more: the text goes on after to. */
-enum ttt_status ttt__pattern_find(const struct ttt__pattern *p, struct ttt__matcher *m, const unsigned char *text, size_t from,
-    size_t to, bool more, enum ttt__found *found, size_t *start, size_t *end, struct ttt_error *err);
+enum ttt_status ttt__pattern_find(const struct ttt__pattern *p, struct ttt__matcher *m, const unsigned char *text,
+    size_t from, size_t to, bool more, enum ttt__found *found, size_t *start, size_t *end, struct ttt_error *err);
 
 #endif

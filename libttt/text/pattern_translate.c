@@ -1,7 +1,7 @@
-/* From Oniguruma's syntax (Ruby flavour, what tokenizer.json is written for) to PCRE2's. The two agree on little more than this
- * file takes: \s is Unicode White_Space in one and a slightly larger set in the other, \w differs, \h and \v mean other
- * things, ^ and $ are anchors of lines in one, a{1,3}+ is possessive in the other only. What could be read two ways is
- * rewritten in explicit form; what is left is an error. */
+/* From Oniguruma's syntax (Ruby flavour, what tokenizer.json is written for) to PCRE2's. The two agree on little more
+ * than this file takes: \s is Unicode White_Space in one and a slightly larger set in the other, \w differs, \h and \v
+ * mean other things, ^ and $ are anchors of lines in one, a{1,3}+ is possessive in the other only. What could be read
+ * two ways is rewritten in explicit form; what is left is an error. */
 #include "libttt/text/pattern.h"
 
 #include <ctype.h>
@@ -24,10 +24,12 @@ struct reader {
 };
 
 /* White_Space of Unicode, and its complement, as members of a bracket expression. */
-static const char SPACE[] = "\\t-\\r\\x20\\x{85}\\x{a0}\\x{1680}\\x{2000}-\\x{200a}\\x{2028}\\x{2029}\\x{202f}\\x{205f}\\x{3000}";
+static const char SPACE[] =
+    "\\t-\\r\\x20\\x{85}\\x{a0}\\x{1680}\\x{2000}-\\x{200a}\\x{2028}\\x{2029}\\x{202f}\\x{205f}\\x{3000}";
 static const char NOT_SPACE[] = "\\x00-\\x08\\x0e-\\x1f\\x21-\\x{84}\\x{86}-\\x{9f}\\x{a1}-\\x{167f}\\x{1681}-\\x{1fff}"
     "\\x{200b}-\\x{2027}\\x{202a}-\\x{202e}\\x{2030}-\\x{205e}\\x{2060}-\\x{2fff}\\x{3001}-\\x{10ffff}";
-/* Oniguruma's word characters; outside brackets the superscripts and fractions of Latin-1 are among them, but of no other block. */
+/* Oniguruma's word characters; outside brackets the superscripts and fractions of Latin-1 are among them, but of no
+ * other block. */
 static const char WORD[] = "\\p{Alphabetic}\\p{M}\\p{Nd}\\p{Pc}";
 static const char WORD_LATIN[] = "\\xb2\\xb3\\xb9\\xbc-\\xbe";
 
@@ -48,8 +50,8 @@ put_code_point(struct reader *r, uint32_t c)
 static enum ttt_status
 unsupported(struct reader *r, const char *what)
 {
-	return ttt__fail(r->err, TTT_E_UNSUPPORTED, "%s: a pre-tokenizer pattern uses %s at byte %zu, which is not supported",
-	    r->label, what, r->i);
+	return ttt__fail(r->err, TTT_E_UNSUPPORTED,
+	    "%s: a pre-tokenizer pattern uses %s at byte %zu, which is not supported", r->label, what, r->i);
 }
 
 static enum ttt_status
@@ -168,7 +170,7 @@ escape(struct reader *r, bool in_class, struct escape *e)
 	int letter = peek(r, 0);
 	if (letter < 0)
 		return malformed(r, "a backslash at its end");
-	e->set = false;
+	*e = (struct escape){ 0 };
 	if (letter >= 0x80 || ispunct(letter) || letter == ' ') {
 		e->c = take_code_point(r);
 		return TTT_OK;
@@ -205,8 +207,7 @@ member(struct reader *r, struct escape *e)
 		r->i++;
 		return escape(r, true, e);
 	}
-	e->set = false;
-	e->c = take_code_point(r);
+	*e = (struct escape){ .c = take_code_point(r) };
 	return TTT_OK;
 }
 
@@ -220,7 +221,7 @@ brackets(struct reader *r)
 	if (status == TTT_OK && peek(r, 0) == ']')
 		return malformed(r, "empty brackets");
 	while (status == TTT_OK && peek(r, 0) != ']') {
-		struct escape low, high;
+		struct escape low = { 0 }, high;
 		if ((status = member(r, &low)) != TTT_OK)
 			break;
 		if (low.set)
@@ -267,7 +268,8 @@ open_group(struct reader *r)
 	return put(r, "(?:");
 }
 
-/* "{": a repetition {n}, {n,} or {n,m}; a brace that is none would be a literal in one engine and may be none in the other. */
+/* "{": a repetition {n}, {n,} or {n,m}; a brace that is none would be a literal in one engine and may be none in the
+ * other. */
 static enum ttt_status
 repetition(struct reader *r)
 {
@@ -325,7 +327,7 @@ literal(struct reader *r, uint32_t c)
 static enum ttt_status
 atom(struct reader *r)
 {
-	struct escape e;
+	struct escape e = { 0 };
 	enum ttt_status status;
 	int c = peek(r, 0);
 	switch (c) {
@@ -360,8 +362,8 @@ ttt__pattern_translate(struct ttt__bytes *out, const char *regex, size_t n, cons
 	if (n == 0)
 		return malformed(&r, "nothing in it");
 	if (n > REGEX_MAX)
-		return ttt__fail(err, TTT_E_UNSUPPORTED, "%s: a pre-tokenizer pattern of %zu bytes is longer than the %d supported",
-		    label, n, REGEX_MAX);
+		return ttt__fail(err, TTT_E_UNSUPPORTED,
+		    "%s: a pre-tokenizer pattern of %zu bytes is longer than the %d supported", label, n, REGEX_MAX);
 	while (r.i < r.n && status == TTT_OK) {
 		int c = peek(&r, 0);
 		if (c == '(') {

@@ -3,16 +3,17 @@
 #define TTT_TEXT_SPLIT_H
 #include "libttt/text/tokenizer.h"
 
-/* A word that is not decided after so many bytes ends there. This bounds memory, and is the one place where a text (a run of 64 KiB
- * of blanks, or of letters) can become other tokens than Hugging Face's, which reads texts whole. */
+/* A word that is not decided after so many bytes ends there. This bounds memory, and is the one place where a text (a
+ * run of 64 KiB of blanks, or of letters) can become other tokens than Hugging Face's, which reads texts whole. */
 #define TTT__SPLIT_MAX ((size_t)64 << 10)
 
-/* Takes a word [n] whose merges are to be found, or, with id >= 0, a token that is already known (text is then NULL). */
+/* Takes a word [n] whose merges are to be found, or, with id >= 0, a token that is already known (text is then
+ * NULL). */
 typedef enum ttt_status ttt__word_fn(void *ctx, const unsigned char *text, size_t n, int32_t id, struct ttt_error *err);
 
 struct ttt__splitter;
-enum ttt_status ttt__splitter_create(struct ttt__splitter **out, const struct ttt_tokenizer *t, ttt__word_fn *word, void *ctx,
-    struct ttt_error *err);
+enum ttt_status ttt__splitter_create(struct ttt__splitter **out, const struct ttt_tokenizer *t, ttt__word_fn *word,
+    void *ctx, struct ttt_error *err);
 void ttt__splitter_free(struct ttt__splitter *s);
 /* Take n bytes; word() gets the words that no later byte can change. */
 enum ttt_status ttt__splitter_feed(struct ttt__splitter *s, const void *bytes, size_t n, struct ttt_error *err);

@@ -115,7 +115,8 @@ merge_sides(const struct ttt__tokenizer_reader *r, const json_t *merge, size_t i
 }
 
 static enum ttt_status
-read_merge(const struct ttt__tokenizer_reader *r, const json_t *merge, size_t index, int32_t rank, struct ttt__bytes *both)
+read_merge(const struct ttt__tokenizer_reader *r, const json_t *merge, size_t index, int32_t rank,
+    struct ttt__bytes *both)
 {
 	const char *side[2] = { NULL, NULL };
 	size_t n[2] = { 0, 0 };
@@ -137,8 +138,9 @@ read_merge(const struct ttt__tokenizer_reader *r, const json_t *merge, size_t in
 	id[1] = letters ? ttt__names_find(&r->t->names, both->p + n_left, n_right) : -1;
 	id[2] = letters ? ttt__names_find(&r->t->names, both->p, n_left + n_right) : -1;
 	if (id[0] < 0 || id[1] < 0 || id[2] < 0)
-		return ttt__fail(r->err, TTT_E_FORMAT, "%s: merge %zu ('%s' + '%s') needs a token that is not in the vocabulary",
-		    r->label, index, ttt__show(side[0]).text, ttt__show(side[1]).text);
+		return ttt__fail(r->err, TTT_E_FORMAT,
+		    "%s: merge %zu ('%s' + '%s') needs a token that is not in the vocabulary", r->label, index,
+		    ttt__show(side[0]).text, ttt__show(side[1]).text);
 	ttt__merges_add(&r->t->merges, id[0], id[1], rank, id[2]);
 	return TTT_OK;
 }
@@ -189,15 +191,16 @@ check_model(const struct ttt__tokenizer_reader *r, const json_t *model)
 	if (fuse != NULL && !json_is_boolean(fuse))
 		return ttt__fail(r->err, TTT_E_FORMAT, "%s: fuse_unk is neither true nor false", r->label);
 	if (fallback != NULL && !json_is_false(fallback))
-		return ttt__fail(r->err, TTT_E_UNSUPPORTED, "%s: its model uses byte_fallback, which is not supported", r->label);
+		return ttt__fail(r->err, TTT_E_UNSUPPORTED, "%s: its model uses byte_fallback, which is not supported",
+		    r->label);
 	return TTT_OK;
 }
 
 enum ttt_status
 ttt__read_bpe(const struct ttt__tokenizer_reader *r, const json_t *model, size_t n_added)
 {
-	static const char *const members[] = { "type", "dropout", "unk_token", "continuing_subword_prefix", "end_of_word_suffix",
-		"fuse_unk", "byte_fallback", "ignore_merges", "vocab", "merges", NULL };
+	static const char *const members[] = { "type", "dropout", "unk_token", "continuing_subword_prefix",
+		"end_of_word_suffix", "fuse_unk", "byte_fallback", "ignore_merges", "vocab", "merges", NULL };
 
 	if (model == NULL || json_is_null(model))
 		return ttt__fail(r->err, TTT_E_FORMAT, "%s: it has no model", r->label);

@@ -1,5 +1,5 @@
-/* tokenizer.json as a whole, and its added tokens. The rule: a member that is not understood is an error, for it could change
- * tokens. The exceptions say why. */
+/* tokenizer.json as a whole, and its added tokens. The rule: a member that is not understood is an error, for it could
+ * change tokens. The exceptions say why. */
 #include "libttt/text/tokenizer_json.h"
 #include "libttt/file.h"
 #include "libttt/text/nfc.h"
@@ -22,7 +22,7 @@ ttt__show(const char *text)
 			s.text[n++] = plain ? (char)*p++ : '?';
 		p += !plain;
 	}
-	strcpy(s.text + n, *p != '\0' ? "..." : "");
+	snprintf(s.text + n, sizeof s.text - n, "%s", *p != '\0' ? "..." : "");
 	return s;
 }
 
@@ -38,14 +38,15 @@ ttt__json_members(const struct ttt__tokenizer_reader *r, const json_t *o, const 
 		while (members[i] != NULL && strcmp(members[i], key) != 0)
 			i++;
 		if (members[i] == NULL)
-			return ttt__fail(r->err, TTT_E_UNSUPPORTED, "%s: %s has a member '%s', which is not supported", r->label, what,
-			    ttt__show(key).text);
+			return ttt__fail(r->err, TTT_E_UNSUPPORTED, "%s: %s has a member '%s', which is not supported", r->label,
+			    what, ttt__show(key).text);
 	}
 	return TTT_OK;
 }
 
 enum ttt_status
-ttt__json_bool(const struct ttt__tokenizer_reader *r, const json_t *o, const char *what, const char *member, bool *value)
+ttt__json_bool(const struct ttt__tokenizer_reader *r, const json_t *o, const char *what, const char *member,
+    bool *value)
 {
 	const json_t *v = json_object_get(o, member);
 	if (v == NULL)
@@ -79,8 +80,8 @@ added_id(const struct ttt__tokenizer_reader *r, const json_t *o, const char *wha
 		return ttt__fail(r->err, TTT_E_FORMAT, "%s: %s has no whole number as its id", r->label, what);
 	json_int_t n = json_integer_value(v);
 	if (n < 0 || n > limit)
-		return ttt__fail(r->err, TTT_E_FORMAT, "%s: %s has id %" JSON_INTEGER_FORMAT ", outside 0 to %lld", r->label, what, n,
-		    (long long)limit);
+		return ttt__fail(r->err, TTT_E_FORMAT, "%s: %s has id %" JSON_INTEGER_FORMAT ", outside 0 to %lld", r->label,
+		    what, n, (long long)limit);
 	*id = (int32_t)n;
 	/* Where the vocabulary has the token, it has it as letters of the byte alphabet, or as the text itself. */
 	unsigned char bytes[TTT__ADDED_MAX];
@@ -89,8 +90,8 @@ added_id(const struct ttt__tokenizer_reader *r, const json_t *o, const char *wha
 	if (ttt__letters_to_bytes(text, strlen(text), bytes, &n_byte)) {
 		int32_t other = ttt__names_find(&r->t->names, bytes, n_byte);
 		if (other >= 0 && other != *id)
-			return ttt__fail(r->err, TTT_E_FORMAT, "%s: %s has id %d here, but %d in the vocabulary", r->label, what, *id,
-			    other);
+			return ttt__fail(r->err, TTT_E_FORMAT, "%s: %s has id %d here, but %d in the vocabulary", r->label, what,
+			    *id, other);
 		p = bytes;
 	} else {
 		n_byte = strlen(text);
@@ -122,7 +123,8 @@ enter_added(const struct ttt__tokenizer_reader *r, const char *text, int32_t id,
 static enum ttt_status
 read_added(const struct ttt__tokenizer_reader *r, const json_t *o, size_t index, int64_t limit)
 {
-	static const char *const members[] = { "id", "content", "single_word", "lstrip", "rstrip", "normalized", "special", NULL };
+	static const char *const members[] = { "id", "content", "single_word", "lstrip", "rstrip", "normalized", "special",
+	    NULL };
 	static const char *const refused[] = { "single_word", "lstrip", "rstrip" };
 	char what[128];
 	const char *text = NULL;
@@ -140,8 +142,8 @@ read_added(const struct ttt__tokenizer_reader *r, const json_t *o, size_t index,
 	if (n == 0)
 		return ttt__fail(r->err, TTT_E_FORMAT, "%s: added token %zu is the empty string", r->label, index);
 	if (n > TTT__ADDED_MAX)
-		return ttt__fail(r->err, TTT_E_UNSUPPORTED, "%s: %s has %zu bytes, more than the %d supported", r->label, what, n,
-		    TTT__ADDED_MAX);
+		return ttt__fail(r->err, TTT_E_UNSUPPORTED, "%s: %s has %zu bytes, more than the %d supported", r->label, what,
+		    n, TTT__ADDED_MAX);
 	for (size_t i = 0; i < sizeof refused / sizeof *refused; i++) {
 		if ((status = ttt__json_bool(r, o, what, refused[i], &flag)) != TTT_OK)
 			return status;
@@ -221,8 +223,8 @@ static enum ttt_status
 read_root(const struct ttt__tokenizer_reader *r, const json_t *root)
 {
 	/* truncation and padding shape batches of finished texts; they are no part of how bytes become tokens. */
-	static const char *const members[] = { "version", "truncation", "padding", "added_tokens", "normalizer", "pre_tokenizer",
-		"post_processor", "decoder", "model", NULL };
+	static const char *const members[] = { "version", "truncation", "padding", "added_tokens", "normalizer",
+		"pre_tokenizer", "post_processor", "decoder", "model", NULL };
 	const json_t *added = json_object_get(root, "added_tokens"), *version = json_object_get(root, "version");
 
 	enum ttt_status status = ttt__json_members(r, root, "the file", members);

@@ -15,11 +15,11 @@ struct ttt__tokenizer_reader {
 enum ttt_status ttt__json_members(const struct ttt__tokenizer_reader *r, const json_t *o, const char *what,
     const char *const *members);
 /* A truth value that must be there. */
-enum ttt_status ttt__json_bool(const struct ttt__tokenizer_reader *r, const json_t *o, const char *what, const char *member,
-    bool *value);
+enum ttt_status ttt__json_bool(const struct ttt__tokenizer_reader *r, const json_t *o, const char *what,
+    const char *member, bool *value);
 /* A string that must be there: borrowed. */
-enum ttt_status ttt__json_string(const struct ttt__tokenizer_reader *r, const json_t *o, const char *what, const char *member,
-    const char **value);
+enum ttt_status ttt__json_string(const struct ttt__tokenizer_reader *r, const json_t *o, const char *what,
+    const char *member, const char **value);
 /* Text from the file, made fit for one line of a message. */
 struct ttt__shown {
 	char text[64];

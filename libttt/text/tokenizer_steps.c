@@ -33,9 +33,11 @@ sequence(const struct ttt__tokenizer_reader *r, const json_t *o, const char *wha
 		return status;
 	*steps = json_object_get(o, member);
 	if (!json_is_array(*steps))
-		return ttt__fail(r->err, TTT_E_FORMAT, "%s: its %s is a Sequence without an array of %s", r->label, what, member);
+		return ttt__fail(r->err, TTT_E_FORMAT, "%s: its %s is a Sequence without an array of %s", r->label, what,
+		    member);
 	if (depth >= DEPTH_MAX)
-		return ttt__fail(r->err, TTT_E_UNSUPPORTED, "%s: its %s nests more than %d Sequences", r->label, what, DEPTH_MAX);
+		return ttt__fail(r->err, TTT_E_UNSUPPORTED, "%s: its %s nests more than %d Sequences", r->label, what,
+		    DEPTH_MAX);
 	return TTT_OK;
 }
 
@@ -59,27 +61,18 @@ ttt__read_normalizer(const struct ttt__tokenizer_reader *r, const json_t *o, int
 	return status;
 }
 
-/* Where to put a stage that is about to be read. */
-static enum ttt_status
-new_stage(const struct ttt__tokenizer_reader *r, struct ttt__stage **stage)
-{
-	if (r->t->n_stage == TTT__STAGE_MAX)
-		return ttt__fail(r->err, TTT_E_UNSUPPORTED, "%s: more than %d pre-tokenizers", r->label, TTT__STAGE_MAX);
-	*stage = &r->t->stage[r->t->n_stage];
-	return TTT_OK;
-}
-
 static enum ttt_status
 add_stage(const struct ttt__tokenizer_reader *r, const char *regex, size_t n, bool literal, enum ttt__behavior behavior)
 {
-	struct ttt__stage *stage = NULL;
-	enum ttt_status status = new_stage(r, &stage);
-	if (status == TTT_OK)
-		status = literal ? ttt__pattern_literal(&stage->pattern, regex, n, r->label, r->err) :
-		    ttt__pattern_create(&stage->pattern, regex, n, r->label, r->err);
+	struct ttt_tokenizer *t = r->t;
+	if (t->n_stage == TTT__STAGE_MAX)
+		return ttt__fail(r->err, TTT_E_UNSUPPORTED, "%s: more than %d pre-tokenizers", r->label, TTT__STAGE_MAX);
+	struct ttt__stage *stage = &t->stage[t->n_stage];
+	enum ttt_status status = literal ? ttt__pattern_literal(&stage->pattern, regex, n, r->label, r->err) :
+	    ttt__pattern_create(&stage->pattern, regex, n, r->label, r->err);
 	if (status == TTT_OK) {
 		stage->behavior = behavior;
-		r->t->n_stage++;
+		t->n_stage++;
 	}
 	return status;
 }
@@ -94,8 +87,9 @@ read_behavior(const struct ttt__tokenizer_reader *r, const char *name, bool inve
 	else if (strcmp(name, "MergedWithPrevious") == 0 && !invert)
 		*behavior = TTT__MERGED_PREVIOUS;
 	else
-		return ttt__fail(r->err, TTT_E_UNSUPPORTED, "%s: a pre-tokenizer splits with behavior '%s'%s, which is not supported",
-		    r->label, ttt__show(name).text, invert ? ", inverted" : "");
+		return ttt__fail(r->err, TTT_E_UNSUPPORTED,
+		    "%s: a pre-tokenizer splits with behavior '%s'%s, which is not supported", r->label, ttt__show(name).text,
+		    invert ? ", inverted" : "");
 	return TTT_OK;
 }
 
@@ -141,8 +135,8 @@ read_byte_level(const struct ttt__tokenizer_reader *r, const json_t *o)
 	if (status != TTT_OK)
 		return status;
 	if (prefix && r->t->n_stage > 0)
-		return ttt__fail(r->err, TTT_E_UNSUPPORTED, "%s: its pre-tokenizer adds a blank to every piece of a Split, which is "
-		    "not supported", r->label);
+		return ttt__fail(r->err, TTT_E_UNSUPPORTED,
+		    "%s: its pre-tokenizer adds a blank to every piece of a Split, which is not supported", r->label);
 	r->t->prefix_space = prefix;
 	return regex ? add_stage(r, GPT2, strlen(GPT2), false, TTT__ISOLATED) : TTT_OK;
 }
@@ -212,7 +206,8 @@ read_template(const struct ttt__tokenizer_reader *r, const json_t *o)
 	json_object_foreach(special, key, value) {
 		const json_t *ids = json_object_get(value, "ids");
 		if (!json_is_array(ids))
-			return ttt__fail(r->err, TTT_E_FORMAT, "%s: the template's token '%s' has no ids", r->label, ttt__show(key).text);
+			return ttt__fail(r->err, TTT_E_FORMAT, "%s: the template's token '%s' has no ids", r->label,
+			    ttt__show(key).text);
 		for (size_t i = 0; i < json_array_size(ids); i++) {
 			const json_t *id = json_array_get(ids, i);
 			json_int_t n = json_integer_value(id);

@@ -1,5 +1,5 @@
-/* Training a byte-level BPE and writing it as a tokenizer.json. Ids: the 256 bytes by value, then the merges in their order, then the
- * special tokens in theirs. */
+/* Training a byte-level BPE and writing it as a tokenizer.json. Ids: the 256 bytes by value, then the merges in their
+ * order, then the special tokens in theirs. */
 #include "libttt/file.h"
 #include "libttt/text/train.h"
 
@@ -10,7 +10,8 @@
 enum { VOCAB_MAX = 1 << 20 };
 
 /* Llama-3's pattern. */
-static const char PATTERN[] = "(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\\r\\n\\p{L}\\p{N}]?\\p{L}+|\\p{N}{1,3}| ?[^\\s\\p{L}\\p{N}]+[\\r\\n]*"
+static const char PATTERN[] =
+    "(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\\r\\n\\p{L}\\p{N}]?\\p{L}+|\\p{N}{1,3}| ?[^\\s\\p{L}\\p{N}]+[\\r\\n]*"
     "|\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+";
 
 /* The vocabulary without special tokens. */
@@ -66,8 +67,9 @@ make_model(const struct tokens *v, const struct ttt__chosen *merge)
 		json_decref(merges);
 		return NULL;
 	}
-	return json_pack("{ss sn sn sn sn sb sb sb so so}", "type", "BPE", "dropout", "unk_token", "continuing_subword_prefix",
-	    "end_of_word_suffix", "fuse_unk", 0, "byte_fallback", 0, "ignore_merges", 0, "vocab", vocab, "merges", merges);
+	return json_pack("{ss sn sn sn sn sb sb sb so so}", "type", "BPE", "dropout", "unk_token",
+	    "continuing_subword_prefix", "end_of_word_suffix", "fuse_unk", 0, "byte_fallback", 0, "ignore_merges", 0,
+	    "vocab", vocab, "merges", merges);
 }
 
 static json_t *
@@ -76,8 +78,8 @@ make_added(const char *const *special, size_t first)
 	json_t *added = json_array();
 	bool ok = added != NULL;
 	for (size_t i = 0; ok && special != NULL && special[i] != NULL; i++)
-		ok = json_array_append_new(added, json_pack("{sI ss sb sb sb sb sb}", "id", (json_int_t)(first + i), "content",
-		    special[i], "single_word", 0, "lstrip", 0, "rstrip", 0, "normalized", 0, "special", 1)) == 0;
+		ok = json_array_append_new(added, json_pack("{sI ss sb sb sb sb sb}", "id",
+		    (json_int_t)first + (json_int_t)i, "content", special[i], "single_word", 0, "lstrip", 0, "rstrip", 0, "normalized", 0, "special", 1)) == 0;
 	if (ok)
 		return added;
 	json_decref(added);
@@ -98,8 +100,8 @@ make_root(const char *const *special, const struct ttt__chosen *merge, size_t n_
 	json_t *model = tokens_make(&v, merge, n_merge) ? make_model(&v, merge) : NULL;
 	json_t *added = make_added(special, v.n);
 	tokens_free(&v);
-	json_t *split = json_pack("{s[{ss s{ss} ss sb}o] ss}", "pretokenizers", "type", "Split", "pattern", "Regex", PATTERN,
-	    "behavior", "Isolated", "invert", 0, make_byte_level(), "type", "Sequence");
+	json_t *split = json_pack("{s[{ss s{ss} ss sb}o] ss}", "pretokenizers", "type", "Split", "pattern", "Regex",
+	    PATTERN, "behavior", "Isolated", "invert", 0, make_byte_level(), "type", "Sequence");
 	return json_pack("{ss sn sn so sn so sn so so}", "version", "1.0", "truncation", "padding", "added_tokens", added,
 	    "normalizer", "pre_tokenizer", split, "post_processor", "decoder", make_byte_level(), "model", model);
 }
@@ -152,8 +154,9 @@ check_options(const struct ttt_tokenizer_train_options *o, size_t *n_merge, stru
 				return ttt__fail(err, TTT_E_FORMAT, "special token %lld is not UTF-8", (long long)n_special + 1);
 	}
 	if (o->n_vocab < 256 + n_special || o->n_vocab > VOCAB_MAX)
-		return ttt__fail(err, TTT_E_RANGE, "a vocabulary of %lld tokens is not possible: 256 bytes and %lld special tokens make "
-		    "%lld, and %d is the most", (long long)o->n_vocab, (long long)n_special, (long long)(256 + n_special), VOCAB_MAX);
+		return ttt__fail(err, TTT_E_RANGE,
+		    "a vocabulary of %lld tokens is not possible: 256 bytes and %lld special tokens make %lld, the most is %d",
+		    (long long)o->n_vocab, (long long)n_special, 256 + (long long)n_special, VOCAB_MAX);
 	*n_merge = (size_t)(o->n_vocab - 256 - n_special);
 	return TTT_OK;
 }
@@ -192,8 +195,9 @@ ttt_tokenizer_train(const char *out_path, const char *const *files, size_t n_fil
 		status = ttt__choose_merges(chosen, &n_chosen, n_merge, &counts, err);
 	ttt__word_counts_free(&counts);
 	if (status == TTT_OK && n_chosen < n_merge) {
-		status = ttt__fail(err, TTT_E_RANGE, "the text gives only %zu merges, and %zu are needed for a vocabulary of %lld",
-		    n_chosen, n_merge, (long long)o->n_vocab);
+		status = ttt__fail(err, TTT_E_RANGE,
+		    "the text gives only %zu merges, and %zu are needed for a vocabulary of %lld", n_chosen, n_merge,
+		    (long long)o->n_vocab);
 		ttt__hint(err, "train on more text, or ask for a smaller vocabulary");
 	}
 	if (status == TTT_OK) {

@@ -1,6 +1,6 @@
-/* Byte pair encoding, trained incrementally: a merge touches the words that hold its pair and no others. Each pair knows those words
- * (some may have lost it since). The heap may hold counts that have fallen since they were entered, never ones that have risen: a pair
- * gains occurrences only in the step that makes the younger of its two tokens. */
+/* Byte pair encoding, trained incrementally: a merge touches the words that hold its pair and no others. Each pair
+ * knows those words (some may have lost it since). The heap may hold counts that have fallen since they were entered,
+ * never ones that have risen: a pair gains occurrences only in the step that makes the younger of its two tokens. */
 #include "libttt/text/train.h"
 
 #include <stdlib.h>

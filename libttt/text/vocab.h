@@ -40,13 +40,15 @@ void ttt__merges_add(struct ttt__merges *t, int32_t left, int32_t right, int32_t
 const struct ttt__merge *ttt__merges_find(const struct ttt__merges *t, int32_t left, int32_t right);
 void ttt__merges_free(struct ttt__merges *t);
 
-/* The alphabet in which byte-level tokenizers write bytes: printable Latin-1 stands for itself, the other 68 bytes, in order, are
- * U+0100 to U+0143. Writes byte's character as UTF-8 (out of 2 or more bytes), returns its length. */
+/* The alphabet in which byte-level tokenizers write bytes: printable Latin-1 stands for itself, the other 68 bytes, in
+ * order, are U+0100 to U+0143. Writes byte's character as UTF-8 (out of 2 or more bytes), returns its length. */
 size_t ttt__byte_letter(unsigned char byte, char *out);
-/* Token text [n] in that alphabet to bytes (out of n or more bytes), their number in *n_out; false when it is not of it. */
+/* Token text [n] in that alphabet to bytes (out of n or more bytes), their number in *n_out; false when it is not of
+ * it. */
 bool ttt__letters_to_bytes(const char *text, size_t n, unsigned char *out, size_t *n_out);
 
-/* Length of the UTF-8 character that begins the n > 0 bytes at p; 0: not UTF-8; -1: a beginning of one that is cut off. */
+/* Length of the UTF-8 character that begins the n > 0 bytes at p; 0: not UTF-8; -1: a beginning of one that is cut
+ * off. */
 int ttt__utf8_length(const unsigned char *p, size_t n);
 
 #endif

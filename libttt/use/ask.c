@@ -10,7 +10,7 @@
 /* Best evidence (rank.c) below which nothing absorbed bears on a question. Deliberately low, since a passage that
  * is shown can be judged and one that is not cannot: on 121 questions that manual pages and C sources answer, and 8
  * that they do not, it refuses none of the 121 and 2 of the 8. */
-static const double FLOOR = 0.3;
+static const double FLOOR = 0.25;
 
 /* What a nat a token by which the model predicts the question better adds to a passage's score. The measure orders
  * passages well (area under ROC .77 within a question, against .88 of the score), but best where words leave the
@@ -191,7 +191,7 @@ enum ttt_status
 ttt_ask_question(struct ttt_ask *a, const char *question, struct ttt_answer *out, struct ttt_error *err)
 {
 	struct ttt__question q;
-	struct ttt__ranking r;
+	struct ttt__ranking r = { .n = 0 };
 	struct ttt_passage *p;
 	int64_t k = a->options.k;
 	enum ttt_status s = ttt__question_parse(&q, a->index, a->thesaurus, question, err);

@@ -105,7 +105,7 @@ struct expansion {
 
 /* A synonym of term x->of, unless the question has it itself. */
 static bool
-add_synonym(void *ctx, const struct ttt__term *synonym)
+add_synonym(void *ctx, const struct ttt__term *synonym, bool same)
 {
 	const struct expansion *x = ctx;
 	struct ttt__question *q = x->q;
@@ -116,6 +116,7 @@ add_synonym(void *ctx, const struct ttt__term *synonym)
 		if (strcmp(q->term[i].stem, synonym->stem) == 0)
 			return true;
 	q->term[q->n] = *synonym;
+	q->same[q->n] = same;
 	q->of[q->n++] = x->of;
 	return true;
 }
@@ -142,8 +143,10 @@ ttt__question_parse(struct ttt__question *q, struct ttt__fulltext *ix, const str
 	for (size_t i = 0; i < w->n && s == TTT_OK && all; i++)
 		s = add_parts(q, ix, w->word[i], true, err);
 	q->n_own = q->n;
-	for (int i = 0; i < q->n_own; i++)
+	for (int i = 0; i < q->n_own; i++) {
 		q->of[i] = i;
+		q->same[i] = true;
+	}
 	for (int i = 0; i < q->n_own && t != NULL && s == TTT_OK; i++)
 		ttt__thesaurus_walk(t, q->term[i].stem, add_synonym, &(struct expansion){ .q = q, .of = i });
 	if (s == TTT_OK) {

@@ -6,6 +6,7 @@
 struct ttt__question {
 	struct ttt__term term[TTT__TERM_MAX]; /* [n_own] the question's own, then their synonyms */
 	int of[TTT__TERM_MAX];                /* the term a synonym stands for; of an own term itself */
+	bool same[TTT__TERM_MAX];             /* not merely a synonym, but the word itself or a form of it */
 	int n, n_own;
 	bool number; /* it asks for an amount, a limit, a default */
 	bool error;  /* it asks for an error or a result */

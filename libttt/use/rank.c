@@ -5,10 +5,11 @@
  * over the question's own terms t of max(bm_t, SYNONYM bm_s for each synonym s of t) score = bm + W_FILE file +
  * W_NAME name + W_NUMBER [asked for a number, has one] + W_ERROR [asked for an error, names one]
  *
- * A synonym's idf is at most that of its term. file is the sum over own terms of ln((F + 1) / files with the term)
- * when the passage's file has it anywhere, SYNONYM times the same of its best synonym otherwise, F files; name is
- * the sum of the idf of own terms in the file's base name. The constants were chosen on questions over C source and
- * manual pages and are flat around their values. */
+ * A form of the term that no stemmer joins ("written") counts as itself. A synonym's idf is at most that of its
+ * term. file is the sum over own terms of ln((F + 1) / files with the term) when the passage's file has it
+ * anywhere, SYNONYM times the same of its best synonym otherwise, F files; name is the sum of the idf of own terms
+ * in the file's base name. The constants were chosen on questions over C source and manual pages and are flat
+ * around their values. */
 #include "libttt/use/rank.h"
 #include "libttt/use/cues.h"
 
@@ -207,7 +208,7 @@ weigh_terms(struct search *s, struct ttt_error *err)
 
 	s->absent = idf(n_plain, 0);
 	for (int t = 0; t < s->q->n; t++) {
-		double synonym = t >= s->q->n_own ? SYNONYM : 1, own;
+		double synonym = s->q->same[t] ? 1 : SYNONYM, own;
 		int of = s->q->of[t];
 
 		weight[t] = df[t] == 0 ? 0 : idf(n, (double)df[t]);
@@ -245,7 +246,7 @@ score_files(const struct search *s)
 		for (int t = 0; t < s->q->n; t++)
 			with[t] += file_terms(r, f)[t];
 	for (int t = 0; t < s->q->n; t++)
-		rare[t] = with[t] == 0 ? 0 : log((double)(n + 1) / (double)with[t]) * (t < s->q->n_own ? 1 : SYNONYM);
+		rare[t] = with[t] == 0 ? 0 : log((double)(n + 1) / (double)with[t]) * (s->q->same[t] ? 1 : SYNONYM);
 	for (int64_t f = 0; f < n; f++) {
 		double value[TTT__TERM_MAX];
 

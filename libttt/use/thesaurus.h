@@ -9,8 +9,9 @@ struct ttt__thesaurus;
 enum ttt_status ttt__thesaurus_create(struct ttt__thesaurus **out, struct ttt__fulltext *ix, struct ttt_error *err);
 void ttt__thesaurus_free(struct ttt__thesaurus *t);
 
-/* Call fn for each word that may stand for one with this stem, each once; fn returns false to stop. */
-typedef bool ttt__synonym_fn(void *ctx, const struct ttt__term *synonym);
+/* Call fn for each word that may stand for one with this stem, each once; fn returns false to stop. same: a form of the
+ * very word ("written", "write"). */
+typedef bool ttt__synonym_fn(void *ctx, const struct ttt__term *synonym, bool same);
 void ttt__thesaurus_walk(const struct ttt__thesaurus *t, const char *stem, ttt__synonym_fn *fn, void *ctx);
 
 #endif

@@ -3,6 +3,7 @@
  * are paragraphs, or worse, from making passages that nobody reads. */
 #include "libttt/use/units.h"
 
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -48,7 +49,7 @@ open_file(struct ttt__corpus *c, const char *name, int64_t first_line, struct tt
 
 	if (c->n_file == INT32_MAX)
 		return ttt__fail(err, TTT_E_MEMORY, "more than %d sources", INT32_MAX);
-	if (c->n_file == c->capacity_file) {
+	if (c->file == NULL || c->n_file == c->capacity_file) {
 		int64_t capacity = c->capacity_file == 0 ? 64 : 2 * c->capacity_file;
 
 		f = ttt__grow(c->file, (size_t)capacity, sizeof(*f));
@@ -70,7 +71,7 @@ enum ttt_status
 ttt__corpus_add(struct ttt__corpus *c, const char *name, int64_t first_line, const char *text, size_t n,
     struct ttt_error *err)
 {
-	struct ttt__corpus_file *f = c->n_file == 0 ? NULL : &c->file[c->n_file - 1];
+	struct ttt__corpus_file *f = c->file == NULL || c->n_file == 0 ? NULL : &c->file[c->n_file - 1];
 	enum ttt_status s;
 
 	if (n == 0)
@@ -130,8 +131,8 @@ cut_file(struct ttt__corpus *c, int32_t file, struct ttt_error *err)
 		bool blank = is_blank(text + at, next - at);
 
 		if (next - at > UINT32_MAX / 2)
-			return ttt__fail(err, TTT_E_FORMAT, "%s: line %lld is longer than 2 GB",
-			    ttt__corpus_name(c, file), (long long)(u.line + u.n_line));
+			return ttt__fail(err, TTT_E_FORMAT, "%s: line %" PRId64 " is longer than 2 GB",
+			    ttt__corpus_name(c, file), u.line + u.n_line);
 		u.n_byte += (uint32_t)(next - at);
 		u.n_line++;
 		at = next;

@@ -17,6 +17,8 @@ fail() {
 here=$(cd "$(dirname "$0")" && pwd)
 top=$(cd "$here/../.." && pwd)
 PATH=$top/tools:$PATH
+# Threads that wait by spinning would take a busy machine's time from those that work.
+export OMP_WAIT_POLICY="${OMP_WAIT_POLICY:-passive}"
 command -v ttt-train >/dev/null || fail "ttt-train is not built: run ./setup first"
 
 if [ "${1:-}" = --install ] && [ $# -eq 2 ]; then

@@ -1,4 +1,5 @@
-/* Tokenizers against Hugging Face's ids, however the text is cut; bytes that are not text; files that must be refused; training. */
+/* Tokenizers against Hugging Face's ids, however the text is cut; bytes that are not text; files that must be refused;
+ * training. */
 #include "tokens.h"
 
 static json_t *
@@ -13,7 +14,8 @@ load_line(const char *line, size_t n, const char *name)
 
 /* U+FFFD for what is not UTF-8 is Hugging Face's; ours are the bytes. So only texts without it are compared. */
 static void
-check_decoded(const struct ttt_tokenizer *t, const json_t *vector, const struct ttt_ids *ids, const char *name, size_t line)
+check_decoded(const struct ttt_tokenizer *t, const json_t *vector, const struct ttt_ids *ids, const char *name,
+    size_t line)
 {
 	const json_t *decoded = json_object_get(vector, "decoded");
 	if (strstr(json_string_value(decoded), "\xef\xbf\xbd") != NULL)
@@ -147,12 +149,14 @@ test_variants(void **state)
 	ttt__bytes_free(&file);
 }
 
-/* Text that holds every kind of piece: words past the size that is held back, marks, broken UTF-8, added tokens and parts of them. */
+/* Text that holds every kind of piece: words past the size that is held back, marks, broken UTF-8, added tokens and
+ * parts of them. */
 static struct ttt__bytes
 hard_stream(size_t n, uint64_t seed)
 {
-	static const char *const part[] = { " ", "\n", "a", "word ", "\r\n\t", "<|endoftext|>", "<|endoft", "\xff", "\xe2\x82", "\xf0\x9f\x98",
-		"e\xcc\x81\xcc\xb2", "\xcc\xb2\xcc\x81", "\xe1\x84\x92\xe1\x85\xa1\xe1\x86\xab", "\xe4\xbd\xa0", "12345", "'ll", "'",
+	static const char *const part[] = { " ", "\n", "a", "word ", "\r\n\t", "<|endoftext|>", "<|endoft", "\xff",
+		"\xe2\x82", "\xf0\x9f\x98", "e\xcc\x81\xcc\xb2", "\xcc\xb2\xcc\x81", "\xe1\x84\x92\xe1\x85\xa1\xe1\x86\xab",
+		    "\xe4\xbd\xa0", "12345", "'ll", "'",
 		"<think>", "<|im_start|>", "\xe2\x80\xa8", "\xc3\xa9", "}\n\n" };
 	struct ttt__bytes b = { 0 };
 	struct ttt_error err = { 0 };
@@ -172,8 +176,8 @@ hard_stream(size_t n, uint64_t seed)
 static void
 test_cuts(void **state)
 {
-	static const char *const names[] = { "golden/tokenizers/gpt2/tokenizer.json", "golden/tokenizers/llama3/tokenizer.json",
-		"golden/tokenizers/qwen2/tokenizer.json" };
+	static const char *const names[] = { "golden/tokenizers/gpt2/tokenizer.json",
+		"golden/tokenizers/llama3/tokenizer.json", "golden/tokenizers/qwen2/tokenizer.json" };
 	(void)state;
 	for (size_t s = 0; s < 3; s++) {
 		struct ttt_tokenizer *t = open_tokenizer(names[s]);
@@ -229,12 +233,14 @@ test_refused(void **state)
 		{ "merge_empty_part", "merge 0 has an empty side" }, { "merge_missing_left", "merge 4 ('qqq' + 'e')" },
 		{ "merge_string_no_space", "merge 0 ('th')" }, { "merge_three_parts", "merge 4 is not a pair" },
 		{ "merges_object", "array of merges" }, { "model_missing", "no model" }, { "model_null", "no model" },
-		{ "nesting", "depth" }, { "normalizer_nested", "depth" }, { "normalizer_unknown", "normalizer is of type 'Warp'" },
+		{ "nesting", "depth" }, { "normalizer_nested", "depth" },
+		{ "normalizer_unknown", "normalizer is of type 'Warp'" },
 		{ "not_utf8", "0xff" }, { "pre_tokenizer_unknown", "pre-tokenizer is of type 'Warp'" },
 		{ "regex_bad_property", "property" }, { "regex_bad_repeat", "range" }, { "regex_catastrophic", "anchor" },
 		{ "regex_nested_parens", "nested" }, { "template_id_out_of_range", "template's token '<s>'" },
 		{ "vocab_empty", "no token for byte 0x00" }, { "vocab_id_duplicate", "'B' has id 66" },
-		{ "vocab_id_float", "'A'" }, { "vocab_id_huge", "'A' has id 2147483647" }, { "vocab_id_negative", "'A' has id -1" },
+		{ "vocab_id_float", "'A'" }, { "vocab_id_huge", "'A' has id 2147483647" },
+		{ "vocab_id_negative", "'A' has id -1" },
 		{ "vocab_id_string", "'A'" }, { "vocab_missing", "no vocabulary" },
 	};
 	(void)state;

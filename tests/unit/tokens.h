@@ -87,8 +87,8 @@ next_random(uint64_t *seed)
 
 /* In pieces of 1 to most bytes. */
 static inline void
-check_pieces(struct ttt_encoder *e, const unsigned char *p, size_t n, size_t most, const struct ttt_ids *want, const char *name,
-    size_t line)
+check_pieces(struct ttt_encoder *e, const unsigned char *p, size_t n, size_t most, const struct ttt_ids *want,
+    const char *name, size_t line)
 {
 	struct ttt_ids got = { 0 };
 	uint64_t seed = 88172645463325252u + line;

@@ -1,0 +1,143 @@
+# ttt-ask: quotations with file and line, or a plain no.
+# shellcheck disable=SC2154 # status, output, stderr, files and model are set by run and by common.bash
+load common
+
+more_setup() {
+	export TTT_MODEL=$model
+	mkdir -p src doc
+	cat >src/journal.c <<-'END'
+	/*
+	 * Replay of the journal at mount.
+	 */
+	int journal_replay(struct journal *j)
+	{
+		if (!j->dirty)
+			return 0;
+		return walk_blocks(j, apply_block);
+	}
+	END
+	printf 'Limits\n\nA queue keeps 4096 messages unless queue_max says otherwise.\n' >doc/limits.txt
+	printf 'an evil \033[31mline\033[0m \302\233 \342\200\256 and \377 too\n' >doc/evil.txt
+	ttt-absorb -r -o state src doc
+}
+
+@test "the answer comes first, then passages with file and line" {
+	ok ttt-ask "$files/state" "where is the journal replayed?"
+	[ "${lines[0]}" = "src/journal.c:2:  * Replay of the journal at mount." ]
+	[[ ${lines[1]} == "[1] src/journal.c:1-9, score "* ]]
+	[ "${lines[2]}" = "src/journal.c:1: /*" ]
+}
+
+@test "-k and -C bound what is shown" {
+	ok ttt-ask -k 1 -C 0 "$files/state" "journal queue"
+	[ "${#lines[@]}" -eq 3 ]
+	[ "${lines[2]}" = "${lines[0]}" ]
+	ok ttt-ask -k 2 -C 1 "$files/state" "journal queue"
+	[ "$(printf '%s\n' "${lines[@]}" | grep -c '^\[')" -eq 2 ]
+	refuse "-k" ttt-ask -k 0 "$files/state" x
+	refuse "-k" ttt-ask -k many "$files/state" x
+}
+
+@test "nothing that bears on it: exit 1, one sentence, no output" {
+	run --separate-stderr ttt-ask "$files/state" "colourless green ideas"
+	show
+	[ "$status" -eq 1 ]
+	[ -z "$output" ]
+	[ "$stderr" = "ttt-ask: nothing absorbed bears on 'colourless green ideas'" ]
+}
+
+@test "several questions are told apart; one without an answer makes exit 1" {
+	run --separate-stderr ttt-ask -k 1 -C 0 "$files/state" "journal" "colourless green ideas" "How many messages does a queue keep?"
+	show
+	[ "$status" -eq 1 ]
+	[ "${lines[0]}" = "# journal" ]
+	[ "${lines[4]}" = "# How many messages does a queue keep?" ]
+	[ "${lines[5]}" = "doc/limits.txt:3: A queue keeps 4096 messages unless queue_max says otherwise." ]
+	[ "${#stderr_lines[@]}" -eq 1 ]
+	printf 'journal\r\n\n  \nqueue_max\n' >questions
+	ttt-ask -k 1 -C 0 "$files/state" journal queue_max >want
+	ok ttt-ask -k 1 -C 0 "$files/state" <questions
+	[ "$output" = "$(cat want)" ]
+}
+
+@test "--json: an object a question, also for one without an answer, always valid" {
+	run --separate-stderr ttt-ask --json "$files/state" "journal_replay" 'evil "line"' "colourless ideas"
+	show
+	[ "$status" -eq 1 ]
+	[ "${#lines[@]}" -eq 3 ]
+	printf '%s\n' "${lines[@]}" >out
+	python3 - <<-'END'
+	import json
+	a, b, c = [json.loads(l) for l in open("out", encoding="utf-8")]
+	assert a["question"] == "journal_replay" and a["bears"] is True
+	assert a["answer"] == "int journal_replay(struct journal *j)", a["answer"]
+	p = a["passages"][0]
+	assert (p["file"], p["start"], p["end"], p["best"], p["line"]) == ("src/journal.c", 1, 9, 4, a["answer"]), p
+	assert p["text"].count("\n") == 9 and p["score"] > 0
+	assert all(x["score"] >= y["score"] for x, y in zip(a["passages"], a["passages"][1:]))
+	assert b["question"] == 'evil "line"' and "�" in b["answer"] and "\x1b[31m" in b["answer"]
+	assert c["answer"] is None and c["bears"] is False
+	END
+}
+
+@test "what is quoted cannot steer a terminal" {
+	command -v script >/dev/null || skip "no script(1)"
+	script -qec "ttt-ask -k 1 '$files/state' 'evil line'" /dev/null >out
+	grep -F 'an evil \x1b[31mline\x1b[0m \x9b \u202e and \xff too' out
+	run ! grep -q "$(printf '\033')" out
+	# A pipe gets the bytes as they were.
+	ttt-ask -k 1 -C 0 "$files/state" 'evil line' | grep -q "$(printf '\033')"
+}
+
+@test "--no-model finds the same passages" {
+	ttt-ask --json "$files/state" "journal queue evil" >a
+	ttt-ask --json --no-model "$files/state" "journal queue evil" >b
+	python3 - <<-'END'
+	import json
+	a, b = [json.load(open(n))["passages"] for n in "ab"]
+	key = lambda p: (p["file"], p["start"])
+	assert sorted(map(key, a)) == sorted(map(key, b)) and key(a[0]) == key(b[0])
+	END
+}
+
+@test "--complete: the same seed gives the same text" {
+	ok ttt-ask --complete -n 20 "$files/state" "static int"
+	first=$output
+	ok ttt-ask --complete -n 20 --seed 9 "$files/state" "static int"
+	[ "$output" = "$first" ] # the likeliest tokens
+	ttt-ask --complete -n 40 --temperature 1 --seed 9 "$files/state" "static int" >a
+	ttt-ask --complete -n 40 --temperature 1 --seed 9 "$files/state" "static int" >b
+	ttt-ask --complete -n 40 --temperature 1 --seed 10 "$files/state" "static int" >c
+	cmp a b
+	run ! cmp -s a c
+	printf 'static int' | ttt-ask --complete -n 40 --temperature 1 --seed 9 "$files/state" >b
+	cmp a b
+	refuse "JSON" ttt-ask --complete --json "$files/state" x
+	refuse "one text" ttt-ask --complete "$files/state" x y
+}
+
+@test "a pipe's passages are cited by line alone" {
+	cat "$files/src/journal.c" "$files/doc/limits.txt" | ttt-absorb >s
+	ok ttt-ask -k 1 -C 0 s "queue_max"
+	[ "${lines[0]}" = "-:12: A queue keeps 4096 messages unless queue_max says otherwise." ]
+	ok bash -c 'ttt-ask -k 1 -C 0 - queue_max <s'
+	[ "${lines[0]}" = "-:12: A queue keeps 4096 messages unless queue_max says otherwise." ]
+}
+
+@test "bad input: one line, exit 2" {
+	refuse "state to ask is missing" ttt-ask
+	refuse "nosuch: " ttt-ask nosuch x
+	refuse "standard input" ttt-ask -
+	echo damaged >bad
+	refuse "bad: " ttt-ask bad x
+	ttt-absorb --no-passages -o s "$files/text"
+	refuse "s: keeps no passages" ttt-ask s x
+	run --separate-stderr bash -c "ttt-ask '$files/state' journal >/dev/full"
+	show
+	[ "$status" -eq 2 ]
+	[ "${#stderr_lines[@]}" -eq 1 ]
+	run --separate-stderr bash -c "ttt-ask '$files/state' journal >&-"
+	show
+	[ "$status" -eq 2 ]
+	ok bash -c "ttt-ask '$files/state' journal | true"
+}

@@ -79,7 +79,8 @@ make_added(const char *const *special, size_t first)
 	bool ok = added != NULL;
 	for (size_t i = 0; ok && special != NULL && special[i] != NULL; i++)
 		ok = json_array_append_new(added, json_pack("{sI ss sb sb sb sb sb}", "id",
-		    (json_int_t)first + (json_int_t)i, "content", special[i], "single_word", 0, "lstrip", 0, "rstrip", 0, "normalized", 0, "special", 1)) == 0;
+		    (json_int_t)first + (json_int_t)i, "content", special[i], "single_word", 0, "lstrip", 0, "rstrip", 0,
+		    "normalized", 0, "special", 1)) == 0;
 	if (ok)
 		return added;
 	json_decref(added);

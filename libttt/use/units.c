@@ -42,7 +42,8 @@ count_newlines(const char *text, size_t n)
 }
 
 static enum ttt_status
-open_file(struct ttt__corpus *c, const char *name, int64_t first_line, struct ttt_error *err)
+open_file(struct ttt__corpus_file **out, struct ttt__corpus *c, const char *name, int64_t first_line,
+    struct ttt_error *err)
 {
 	struct ttt__corpus_file *f;
 	enum ttt_status s;
@@ -62,8 +63,10 @@ open_file(struct ttt__corpus *c, const char *name, int64_t first_line, struct tt
 	*f = (struct ttt__corpus_file){ .name = c->names.n, .text = c->text.n, .line = first_line,
 	    .line_end = first_line };
 	s = ttt__bytes_add(&c->names, name, strlen(name) + 1, err);
-	if (s == TTT_OK)
+	if (s == TTT_OK) {
 		c->n_file++;
+		*out = f;
+	}
 	return s;
 }
 
@@ -77,10 +80,10 @@ ttt__corpus_add(struct ttt__corpus *c, const char *name, int64_t first_line, con
 	if (n == 0)
 		return TTT_OK;
 	if (f == NULL || f->line_end != first_line || strcmp(ttt__corpus_name(c, (int32_t)c->n_file - 1), name) != 0) {
-		s = open_file(c, name, first_line, err);
-		if (s != TTT_OK)
+		f = NULL;
+		s = open_file(&f, c, name, first_line, err);
+		if (f == NULL)
 			return s;
-		f = &c->file[c->n_file - 1];
 	}
 	s = ttt__bytes_add(&c->text, text, n, err);
 	if (s != TTT_OK)

@@ -45,7 +45,7 @@ static void
 test_cuts(void **state)
 {
 	struct fixture *f = *state;
-	size_t n = 1200;
+	size_t n = 500;
 	struct ttt_state *whole = absorbed(f, NULL, "a.c", 0, n, n);
 	struct ttt_error err = { 0 };
 	double moved, initial;
@@ -53,7 +53,7 @@ test_cuts(void **state)
 	ttt_session_drift(ttt_state_session(whole), &moved, &initial);
 	assert_true(moved > 0.01 * initial);
 	save(whole, in(f->dir, "whole.ttt"), TTT_COMPRESS_GZIP, false);
-	for (size_t cut = 0; cut <= n; cut += cut < 24 || cut > n - 6 ? 1 : 97) {
+	for (size_t cut = 0; cut <= n; cut += cut < 16 || cut > n - 4 ? 1 : 53) {
 		struct ttt_state *a = absorbed(f, NULL, "a.c", 0, cut, 7), *b;
 
 		save(a, in(f->dir, "part.ttt"), TTT_COMPRESS_NONE, false);

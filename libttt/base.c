@@ -64,12 +64,6 @@ ttt__hint(struct ttt_error *err, const char *fmt, ...)
 	return err->status;
 }
 
-enum ttt_status
-ttt__fail_memory(struct ttt_error *err, const char *what)
-{
-	return ttt__fail(err, TTT_E_MEMORY, "%s: out of memory", what);
-}
-
 bool
 ttt__size_mul(size_t *out, size_t a, size_t b)
 {

@@ -55,14 +55,12 @@ backward_ordinary(float *ux, float *ug, bool add, const float *uy, const float *
 	for (int64_t i = 0; i < n; i++)
 		s += x[i] * (g[i] * uy[i]);
 	s = s * r / (float)n;
-	if (add)
 #pragma omp simd
-		for (int64_t i = 0; i < n; i++)
-			ux[i] += r * (g[i] * uy[i] - s * (x[i] * r));
-	else
-#pragma omp simd
-		for (int64_t i = 0; i < n; i++)
-			ux[i] = r * (g[i] * uy[i] - s * (x[i] * r));
+	for (int64_t i = 0; i < n; i++) {
+		float u = r * (g[i] * uy[i] - s * (x[i] * r));
+
+		ux[i] = add ? ux[i] + u : u;
+	}
 	if (ug)
 #pragma omp simd
 		for (int64_t i = 0; i < n; i++)

@@ -116,7 +116,9 @@ ttt_trainer_gradient(struct ttt_trainer *t, const int32_t *ids, int64_t n_seq, i
 	each = ttt__new((size_t)n_seq, sizeof *each);
 	if (!each)
 		return ttt__fail_memory(err, "the losses");
-	o.seed = 1 / ((double)(T / c->chunk) * (double)n_seq);
+	int64_t n_chunk = T / c->chunk;
+
+	o.seed = 1 / ((double)n_chunk * (double)n_seq);
 	/* Lane i takes sequences i, i + n_lane, ...: the sums do not depend on which finishes first. */
 #pragma omp parallel for schedule(static, 1) num_threads(t->n_lane) if (t->n_lane > 1)
 	for (int i = 0; i < t->n_lane; i++) {

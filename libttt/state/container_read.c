@@ -69,6 +69,8 @@ failed(struct ttt__tar_in *t, struct archive *a, struct ttt_error *err)
 		return ttt__fail(err, TTT_E_IO, "%s: cannot read: %s", t->label, strerror(t->error));
 	if (archive_errno(a) == ENOMEM)
 		return ttt__fail_memory(err, t->label);
+	if (why != NULL && strstr(why, "Unrecognized") != NULL)
+		return ttt__fail(err, TTT_E_FORMAT, "%s: not a state, or damaged from its start", t->label);
 	return ttt__fail(err, TTT_E_FORMAT, "%s: damaged or not a state: %s", t->label,
 	    ttt__excerpt(text, why != NULL ? why : "it cannot be read as an archive"));
 }

@@ -32,6 +32,8 @@ struct ttt__ops {
 	void (*upload)(struct ttt_device *, void *to, const void *host, size_t n);
 	void (*download)(struct ttt_device *, void *host, const void *from, size_t n);
 	void (*copy)(struct ttt_device *, void *to, const void *from, size_t n); /* may overlap */
+	/* fn(ctx, i) for i = 0 .. n - 1, side by side as far as n_lane allows; each may drive the device with buffers of its own */
+	void (*side_by_side)(struct ttt_device *, int64_t n, void (*fn)(void *ctx, int64_t i), void *ctx);
 
 	/* elementwise and reductions over n floats */
 	void (*zero)(struct ttt_device *, float *y, int64_t n);
@@ -56,10 +58,11 @@ struct ttt__ops {
 	    const float *B, int64_t ldb, double beta, float *C, int64_t ldc);
 
 	/* RMSNorm of groups of n in a row: y = g xh, xh = x r, r = (mean x^2 + eps)^-1/2 (SEMANTICS section 1; METAGRAD section 4).
-	 * Element j of group h of row t is x[t * ldx + h * n + j]; r [T, G]; g [n] shared by the groups. */
-	void (*rmsnorm_forward)(struct ttt_device *, float *y, int64_t ldy, float *r, const float *x, int64_t ldx, const float *g,
+	 * Element j of group h of row t is x[t * ldx + h * n + j]; r [T, G]; g [n] shared by the groups. With base (as y, or NULL),
+	 * y = base + g xh, and so for the tangent. */
+	void (*rmsnorm_forward)(struct ttt_device *, float *y, int64_t ldy, float *r, const float *base, const float *x, int64_t ldx, const float *g,
 	    int64_t T, int64_t G, int64_t n, double eps);
-	void (*rmsnorm_tangent)(struct ttt_device *, float *ry, int64_t ldry, const float *rx, int64_t ldrx, const float *x, int64_t ldx,
+	void (*rmsnorm_tangent)(struct ttt_device *, float *ry, int64_t ldry, const float *base, const float *rx, int64_t ldrx, const float *x, int64_t ldx,
 	    const float *r, const float *g, int64_t T, int64_t G, int64_t n);
 	/* ux, bx: = or, with add, +=; ug += or NULL. x and rx lie ldx apart, uy and by ldy, ux and bx ldd. */
 	void (*rmsnorm_backward)(struct ttt_device *, float *ux, float *bx, float *ug, bool add, int64_t ldd, const float *uy, const float *by,
@@ -102,7 +105,7 @@ struct ttt__ops {
 struct ttt_device {
 	const struct ttt__ops *ops;
 	int n_thread; /* threads that work on one operation */
-	int n_lane;   /* host threads that may drive the device side by side, each with its own buffers */
+	int n_lane;   /* how many host threads may drive the device side by side, each with its own buffers */
 	char description[160];
 };
 

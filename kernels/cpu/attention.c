@@ -1,126 +1,195 @@
 /* Windowed causal attention: forward, tangent, backward (METAGRAD.md section 4, row attention).
  *
- * Heads go to threads; within a head, tiles of TILE queries meet all the keys that one of them sees. A tile's scores are the only
- * ones that ever exist; backward and tangent make them again from q, k and lse. In a tile, n keys from key "from" on; own keys (those
- * with a tangent) are the last "own" of them. */
+ * A tile of TILE queries of one head meets the keys that any of them sees in blocks of KEYS at most, so that the scores of a block, the
+ * only ones that ever exist, stay in the cache. The forward keeps a running maximum and sum; backward and tangent make the scores again
+ * from q, k and lse. Own keys (those with a tangent) are the last of all keys. */
 #include <math.h>
-#include <omp.h>
 
 #include "kernels/cpu/cpu.h"
 #include "kernels/cpu/exp.h"
 
 #define TILE 64
-#define PARTS 4 /* score tiles a thread needs at once */
+#define KEYS 320
+#define PARTS 4 /* score blocks a thread needs at once */
 
+/* Queries of one tile and the keys that any of them sees. */
 struct tile {
-	int64_t t0, rows;       /* queries t0 .. t0 + rows - 1 */
-	int64_t from, n;        /* keys seen by any of them */
-	int64_t own_from, own;  /* own keys among them: column own_from on, own of them */
+	int64_t t0, rows;      /* queries t0 .. t0 + rows - 1 */
+	int64_t from, end;     /* keys from .. end - 1 */
+	int64_t step;          /* keys of a block */
 	int64_t D, K;
 	float scale;
 };
 
-static int64_t
-most_keys(const struct ttt__attention_shape *s)
-{
-	int64_t all = s->S + s->T, seen = s->window ? s->window + TILE - 1 : all;
+/* Keys of one block: from .. from + n - 1; own of them, from column own_from on, are own keys, own_key on. */
+struct block {
+	int64_t from, n, own_from, own, own_key;
+};
 
-	return seen < all ? seen : all;
+static int64_t
+n_tile(const struct ttt__attention_shape *s)
+{
+	return (s->T + TILE - 1) / TILE;
 }
 
 static struct tile
 tile_at(const struct ttt__attention_shape *s, int64_t t0)
 {
 	struct tile x = {.t0 = t0, .rows = s->T - t0 < TILE ? s->T - t0 : TILE, .D = s->H * s->K, .K = s->K};
-	int64_t end = s->S + t0 + x.rows;
+	int64_t n, blocks;
 
 	x.from = s->window && s->S + t0 - s->window + 1 > 0 ? s->S + t0 - s->window + 1 : 0;
-	x.n = end - x.from;
-	x.own_from = s->S > x.from ? s->S - x.from : 0;
-	x.own = x.n - x.own_from;
+	x.end = s->S + t0 + x.rows;
+	n = x.end - x.from;
+	blocks = (n + KEYS - 1) / KEYS;
+	x.step = ((n + blocks - 1) / blocks + 15) / 16 * 16; /* KEYS is a multiple of 16 */
 	x.scale = (float)(1 / sqrt((double)s->K));
 	return x;
 }
 
-/* Columns [*a, *b) of the tile that query row i sees. */
-static void
-seen(const struct ttt__attention_shape *s, const struct tile *x, int64_t i, int64_t *a, int64_t *b)
+static struct block
+block_at(const struct ttt__attention_shape *s, const struct tile *x, int64_t from)
 {
-	int64_t at = s->S + x->t0 + i;
+	struct block b = {.from = from, .n = x->end - from < x->step ? x->end - from : x->step};
 
-	*b = at - x->from + 1;
-	*a = s->window && at - s->window + 1 > x->from ? at - s->window + 1 - x->from : 0;
+	b.own_from = s->S <= from ? 0 : s->S - from < b.n ? s->S - from : b.n;
+	b.own = b.n - b.own_from;
+	b.own_key = b.own ? from + b.own_from - s->S : 0;
+	return b;
+}
+
+/* Columns [*a, *b) of the block that query row i of the tile sees; none where *a = *b. */
+static void
+seen(const struct ttt__attention_shape *s, const struct tile *x, const struct block *k, int64_t i, int64_t *a, int64_t *b)
+{
+	int64_t at = s->S + x->t0 + i, last = at + 1 - k->from, first = s->window ? at + 1 - s->window - k->from : 0;
+
+	*b = last < 0 ? 0 : last < k->n ? last : k->n;
+	*a = first < 0 ? 0 : first < *b ? first : *b;
+}
+
+static void
+clear(float *p, int64_t from, int64_t to)
+{
+	for (int64_t j = from; j < to; j++)
+		p[j] = 0;
+}
+
+/* scale Q K' [rows, n] */
+static void
+scores(float *P, const float *q, const float *k, const struct tile *x, const struct block *b)
+{
+	ttt__cpu_gemm_one(false, true, x->rows, b->n, x->K, x->scale, q + x->t0 * x->D, x->D, k + b->from * x->D, x->D, 0, P, b->n);
 }
 
 /* P = exp(scale Q K' - lse), 0 where not seen; [rows, n] */
 static void
-probabilities(struct ttt_device *d, float *P, const float *q, const float *k, const float *lse, const struct ttt__attention_shape *s,
-    const struct tile *x)
+probabilities(float *P, const float *q, const float *k, const float *lse, const struct ttt__attention_shape *s, const struct tile *x,
+    const struct block *b)
 {
-	ttt__cpu_gemm(d, false, true, x->rows, x->n, x->K, x->scale, q + x->t0 * x->D, x->D, k + x->from * x->D, x->D, 0, P, x->n);
+	scores(P, q, k, x, b);
 	for (int64_t i = 0; i < x->rows; i++) {
-		float *p = P + i * x->n, l = lse[x->t0 + i];
-		int64_t a, b;
+		float *p = P + i * b->n, l = lse[x->t0 + i];
+		int64_t first, last;
 
-		seen(s, x, i, &a, &b);
-		for (int64_t j = 0; j < a; j++)
-			p[j] = 0;
+		seen(s, x, b, i, &first, &last);
+		clear(p, 0, first);
 #pragma omp simd
-		for (int64_t j = a; j < b; j++)
+		for (int64_t j = first; j < last; j++)
 			p[j] = ttt__exp(p[j] - l);
-		for (int64_t j = b; j < x->n; j++)
-			p[j] = 0;
+		clear(p, last, b->n);
 	}
 }
 
 /* R = scale (rQ K' + Q rK'), own columns only having rK */
 static void
-score_tangent(struct ttt_device *d, float *R, const float *q, const float *rq, const float *k, const float *rk, const struct tile *x,
-    int64_t S)
+score_tangent(float *R, const float *q, const float *rq, const float *k, const float *rk, const struct tile *x, const struct block *b)
 {
-	ttt__cpu_gemm(d, false, true, x->rows, x->n, x->K, x->scale, rq + x->t0 * x->D, x->D, k + x->from * x->D, x->D, 0, R, x->n);
-	ttt__cpu_gemm(d, false, true, x->rows, x->own, x->K, x->scale, q + x->t0 * x->D, x->D, rk + (x->from + x->own_from - S) * x->D,
-	    x->D, 1, R + x->own_from, x->n);
+	ttt__cpu_gemm_one(false, true, x->rows, b->n, x->K, x->scale, rq + x->t0 * x->D, x->D, k + b->from * x->D, x->D, 0, R, b->n);
+	ttt__cpu_gemm_one(false, true, x->rows, b->own, x->K, x->scale, q + x->t0 * x->D, x->D, rk + b->own_key * x->D, x->D, 1,
+	    R + b->own_from, b->n);
 }
 
 static int64_t
 attention_scratch(struct ttt_device *d, const struct ttt__attention_shape *s)
 {
-	return (int64_t)d->n_thread * PARTS * TILE * most_keys(s);
+	(void)s;
+	return (int64_t)d->n_thread * PARTS * TILE * KEYS;
 }
 
-static int
-threads_for(const struct ttt_device *d, const struct ttt__attention_shape *s)
+/* Arrays and shape of the table's operations, under their names there. */
+struct attention {
+	struct ttt__attention_shape s;
+	float *o_out, *lse_out, *ro_out, *rho_out, *uq, *bq, *uk, *uv, *bk, *bv, *scratch;
+	const float *q, *rq, *k, *rk, *v, *rv, *o, *ro, *lse, *rho, *uo, *bo;
+	int64_t first_key;
+};
+
+static float *
+scratch_of(const struct attention *a, int worker)
 {
-	return s->H * s->T * most_keys(s) > TTT__PARALLEL_MIN ? d->n_thread : 1;
+	return a->scratch + (int64_t)worker * PARTS * TILE * KEYS;
 }
 
-/* Softmax of one tile's rows in place; lse out. */
+/* One block's scores to exp(score - max) with the maximum so far; sums and what was summed before follow it. */
 static void
-softmax_rows(float *P, float *lse, const struct ttt__attention_shape *s, const struct tile *x)
+softmax_block(float *P, float *max, float *sum, float *o, const struct ttt__attention_shape *s, const struct tile *x, const struct block *b)
 {
 	for (int64_t i = 0; i < x->rows; i++) {
-		float *p = P + i * x->n, max = -INFINITY, sum = 0, inverse;
-		int64_t a, b;
+		float *p = P + i * b->n, *oi = o + i * x->D, m = max[i], part = 0, keep;
+		int64_t first, last;
 
-		seen(s, x, i, &a, &b);
-#pragma omp simd reduction(max : max)
-		for (int64_t j = a; j < b; j++)
-			max = p[j] > max ? p[j] : max;
-		for (int64_t j = 0; j < a; j++)
-			p[j] = 0;
-#pragma omp simd reduction(+ : sum)
-		for (int64_t j = a; j < b; j++) {
-			p[j] = ttt__exp(p[j] - max);
-			sum += p[j];
+		seen(s, x, b, i, &first, &last);
+		if (first == last) {
+			clear(p, 0, b->n);
+			continue;
 		}
-		for (int64_t j = b; j < x->n; j++)
-			p[j] = 0;
-		inverse = 1 / sum;
+#pragma omp simd reduction(max : m)
+		for (int64_t j = first; j < last; j++)
+			m = p[j] > m ? p[j] : m;
+		clear(p, 0, first);
+#pragma omp simd reduction(+ : part)
+		for (int64_t j = first; j < last; j++) {
+			p[j] = ttt__exp(p[j] - m);
+			part += p[j];
+		}
+		clear(p, last, b->n);
+		keep = ttt__exp(max[i] - m);
+		if (b->from > x->from)
 #pragma omp simd
-		for (int64_t j = a; j < b; j++)
-			p[j] *= inverse;
-		lse[x->t0 + i] = (float)((double)max + log((double)sum));
+			for (int64_t j = 0; j < x->K; j++)
+				oi[j] *= keep;
+		sum[i] = sum[i] * keep + part;
+		max[i] = m;
+	}
+}
+
+/* One tile of one head. */
+static void
+forward_part(void *args, int64_t part, int worker)
+{
+	const struct attention *a = args;
+	const struct ttt__attention_shape *s = &a->s;
+	int64_t h = part / n_tile(s), t0 = part % n_tile(s) * TILE, hk = h * s->K;
+	struct tile x = tile_at(s, t0);
+	float *P = scratch_of(a, worker), *o = a->o_out + hk + t0 * x.D, max[TILE], sum[TILE] = {0};
+
+	for (int64_t i = 0; i < x.rows; i++)
+		max[i] = -INFINITY;
+	for (int64_t from = x.from; from < x.end; from += x.step) {
+		struct block b = block_at(s, &x, from);
+
+		scores(P, a->q + hk, a->k + hk, &x, &b);
+		softmax_block(P, max, sum, o, s, &x, &b);
+		ttt__cpu_gemm_one(false, false, x.rows, x.K, b.n, 1, P, b.n, a->v + hk + from * x.D, x.D, from > x.from ? 1 : 0, o, x.D);
+	}
+	for (int64_t i = 0; i < x.rows; i++) {
+		float *oi = o + i * x.D, inverse = 1 / sum[i];
+
+#pragma omp simd
+		for (int64_t j = 0; j < x.K; j++)
+			oi[j] *= inverse;
+		a->lse_out[h * s->T + t0 + i] = (float)((double)max[i] + log((double)sum[i]));
 	}
 }
 
@@ -128,73 +197,66 @@ static void
 attention_forward(struct ttt_device *d, float *o, float *lse, const float *q, const float *k, const float *v,
     const struct ttt__attention_shape *s, float *scratch)
 {
-	int64_t most = most_keys(s);
+	struct attention a = {.s = *s, .o_out = o, .lse_out = lse, .q = q, .k = k, .v = v, .scratch = scratch};
 
-#pragma omp parallel for schedule(static) num_threads(threads_for(d, s))
-	for (int64_t h = 0; h < s->H; h++) {
-		float *P = scratch + (int64_t)omp_get_thread_num() * PARTS * TILE * most;
-		const float *qh = q + h * s->K, *kh = k + h * s->K, *vh = v + h * s->K;
-
-		for (int64_t t0 = 0; t0 < s->T; t0 += TILE) {
-			struct tile x = tile_at(s, t0);
-
-			ttt__cpu_gemm(d, false, true, x.rows, x.n, x.K, x.scale, qh + t0 * x.D, x.D, kh + x.from * x.D, x.D, 0, P, x.n);
-			softmax_rows(P, lse + h * s->T, s, &x);
-			ttt__cpu_gemm(d, false, false, x.rows, x.K, x.n, 1, P, x.n, vh + x.from * x.D, x.D, 0, o + h * s->K + t0 * x.D,
-			    x.D);
-		}
-	}
+	ttt__pool_run(ttt__cpu_pool(d), s->H * n_tile(s), forward_part, &a);
 }
 
-/* P <- P * R and rho = its row sums */
+/* R <- P R, its row sums added to rho */
 static void
-weigh_rows(float *PR, float *rho, const float *P, const float *R, const struct tile *x)
+weigh_rows(float *R, float *rho, const float *P, const struct tile *x, const struct block *b)
 {
 	for (int64_t i = 0; i < x->rows; i++) {
-		const float *p = P + i * x->n, *r = R + i * x->n;
-		float *pr = PR + i * x->n, sum = 0;
+		const float *p = P + i * b->n;
+		float *r = R + i * b->n, sum = 0;
 
 #pragma omp simd reduction(+ : sum)
-		for (int64_t j = 0; j < x->n; j++) {
-			pr[j] = p[j] * r[j];
-			sum += pr[j];
+		for (int64_t j = 0; j < b->n; j++) {
+			r[j] *= p[j];
+			sum += r[j];
 		}
-		rho[x->t0 + i] = sum;
+		rho[i] += sum;
 	}
 }
 
-/* rO = (P R) V - rho O + P rV */
+/* rO = (P R) V - rho O + P rV, rho = row sums of P R */
+static void
+tangent_part(void *args, int64_t part, int worker)
+{
+	const struct attention *a = args;
+	const struct ttt__attention_shape *s = &a->s;
+	int64_t h = part / n_tile(s), t0 = part % n_tile(s) * TILE, hk = h * s->K;
+	struct tile x = tile_at(s, t0);
+	float *P = scratch_of(a, worker), *R = P + TILE * KEYS, *out = a->ro_out + hk + t0 * x.D, rho[TILE] = {0};
+
+	for (int64_t from = x.from; from < x.end; from += x.step) {
+		struct block b = block_at(s, &x, from);
+
+		probabilities(P, a->q + hk, a->k + hk, a->lse + h * s->T, s, &x, &b);
+		score_tangent(R, a->q + hk, a->rq + hk, a->k + hk, a->rk + hk, &x, &b);
+		weigh_rows(R, rho, P, &x, &b);
+		ttt__cpu_gemm_one(false, false, x.rows, x.K, b.n, 1, R, b.n, a->v + hk + from * x.D, x.D, from > x.from ? 1 : 0, out, x.D);
+		ttt__cpu_gemm_one(false, false, x.rows, x.K, b.own, 1, P + b.own_from, b.n, a->rv + hk + b.own_key * x.D, x.D, 1, out,
+		    x.D);
+	}
+	for (int64_t i = 0; i < x.rows; i++) {
+		const float *oi = a->o + hk + (t0 + i) * x.D;
+
+		a->rho_out[h * s->T + t0 + i] = rho[i];
+#pragma omp simd
+		for (int64_t j = 0; j < x.K; j++)
+			out[i * x.D + j] -= rho[i] * oi[j];
+	}
+}
+
 static void
 attention_tangent(struct ttt_device *d, float *ro, float *rho, const float *q, const float *rq, const float *k, const float *rk,
     const float *v, const float *rv, const float *o, const float *lse, const struct ttt__attention_shape *s, float *scratch)
 {
-	int64_t most = most_keys(s);
+	struct attention a = {.s = *s, .ro_out = ro, .rho_out = rho, .q = q, .rq = rq, .k = k, .rk = rk, .v = v, .rv = rv, .o = o, .lse = lse,
+	    .scratch = scratch};
 
-#pragma omp parallel for schedule(static) num_threads(threads_for(d, s))
-	for (int64_t h = 0; h < s->H; h++) {
-		float *P = scratch + (int64_t)omp_get_thread_num() * PARTS * TILE * most, *R = P + TILE * most;
-		int64_t hk = h * s->K;
-
-		for (int64_t t0 = 0; t0 < s->T; t0 += TILE) {
-			struct tile x = tile_at(s, t0);
-			float *out = ro + hk + t0 * x.D;
-
-			probabilities(d, P, q + hk, k + hk, lse + h * s->T, s, &x);
-			score_tangent(d, R, q + hk, rq + hk, k + hk, rk + hk, &x, s->S);
-			weigh_rows(R, rho + h * s->T, P, R, &x);
-			ttt__cpu_gemm(d, false, false, x.rows, x.K, x.n, 1, R, x.n, v + hk + x.from * x.D, x.D, 0, out, x.D);
-			ttt__cpu_gemm(d, false, false, x.rows, x.K, x.own, 1, P + x.own_from, x.n,
-			    rv + hk + (x.from + x.own_from - s->S) * x.D, x.D, 1, out, x.D);
-			for (int64_t i = 0; i < x.rows; i++) {
-				const float *oi = o + hk + (t0 + i) * x.D;
-				float r = rho[h * s->T + t0 + i];
-
-#pragma omp simd
-				for (int64_t j = 0; j < x.K; j++)
-					out[i * x.D + j] -= r * oi[j];
-			}
-		}
-	}
+	ttt__pool_run(ttt__cpu_pool(d), s->H * n_tile(s), tangent_part, &a);
 }
 
 static float
@@ -208,86 +270,124 @@ dot_head(const float *a, const float *b, int64_t K)
 	return sum;
 }
 
-/* What one head's backward reads and writes; every pointer already at the head. */
-struct head {
-	float *uq, *bq, *uk, *uv, *bk, *bv;
-	const float *q, *rq, *k, *rk, *v, *rv, *o, *ro, *lse, *rho, *uo, *bo;
-	int64_t first_key;
-};
-
-/* Columns of the tile whose keys get a gradient start here. */
+/* Columns of the block whose keys get a gradient start here. */
 static int64_t
-first_column(const struct head *a, const struct tile *x)
+first_column(const struct attention *a, const struct block *b)
 {
-	return a->first_key > x->from ? a->first_key - x->from : 0;
+	int64_t c = a->first_key - b->from;
+
+	return c < 0 ? 0 : c < b->n ? c : b->n;
 }
 
-/* uV += P'uO, uP = uO V', uS = scale P (uP - <uO, O>), uQ = uS K, uK += uS'Q */
+/* One block; du [rows] = <uO, O>; every pointer of a already at the head.
+ * uV += P'uO, uP = uO V', uS = scale P (uP - du), uQ += uS K, uK += uS'Q */
 static void
-tile_backward(struct ttt_device *d, const struct head *a, const struct ttt__attention_shape *s, const struct tile *x, float *P, float *U)
+block_backward(const struct attention *a, const struct tile *x, const struct block *b, const float *du, float *P)
 {
-	int64_t D = x->D, K = x->K, c = first_column(a, x), at = (x->from + c - a->first_key) * D;
+	int64_t D = x->D, K = x->K, c = first_column(a, b), at = c < b->n ? (b->from + c - a->first_key) * D : 0, q0 = x->t0 * D;
+	float *U = P + TILE * KEYS, beta = b->from > x->from ? 1 : 0;
 
-	probabilities(d, P, a->q, a->k, a->lse, s, x);
-	ttt__cpu_gemm(d, false, true, x->rows, x->n, K, 1, a->uo + x->t0 * D, D, a->v + x->from * D, D, 0, U, x->n);
+	probabilities(P, a->q, a->k, a->lse, &a->s, x, b);
+	ttt__cpu_gemm_one(false, true, x->rows, b->n, K, 1, a->uo + q0, D, a->v + b->from * D, D, 0, U, b->n);
 	for (int64_t i = 0; i < x->rows; i++) {
-		float *u = U + i * x->n;
-		const float *p = P + i * x->n;
-		float du = dot_head(a->uo + (x->t0 + i) * D, a->o + (x->t0 + i) * D, K);
+		float *u = U + i * b->n, less = du[i];
+		const float *p = P + i * b->n;
 
 #pragma omp simd
-		for (int64_t j = 0; j < x->n; j++)
-			u[j] = p[j] * (u[j] - du) * x->scale;
+		for (int64_t j = 0; j < b->n; j++)
+			u[j] = p[j] * (u[j] - less) * x->scale;
 	}
-	ttt__cpu_gemm(d, false, false, x->rows, K, x->n, 1, U, x->n, a->k + x->from * D, D, 0, a->uq + x->t0 * D, D);
-	ttt__cpu_gemm(d, true, false, x->n - c, K, x->rows, 1, U + c, x->n, a->q + x->t0 * D, D, 1, a->uk + at, D);
-	ttt__cpu_gemm(d, true, false, x->n - c, K, x->rows, 1, P + c, x->n, a->uo + x->t0 * D, D, 1, a->uv + at, D);
+	ttt__cpu_gemm_one(false, false, x->rows, K, b->n, 1, U, b->n, a->k + b->from * D, D, beta, a->uq + q0, D);
+	ttt__cpu_gemm_one(true, false, b->n - c, K, x->rows, 1, U + c, b->n, a->q + q0, D, 1, a->uk + at, D);
+	ttt__cpu_gemm_one(true, false, b->n - c, K, x->rows, 1, P + c, b->n, a->uo + q0, D, 1, a->uv + at, D);
 }
 
 /* P, uP, bP, R in; rP, uS, bS out (R becomes rP, U becomes uS, B becomes bS). */
 static void
-dual_scores(const struct head *a, const struct tile *x, const float *P, float *R, float *U, float *B)
+dual_scores(const struct attention *a, const struct tile *x, const struct block *b, const float *du, const float *db, const float *P,
+    float *R, float *U, float *B)
 {
 	for (int64_t i = 0; i < x->rows; i++) {
-		int64_t row = (x->t0 + i) * x->D;
-		const float *p = P + i * x->n;
-		float *r = R + i * x->n, *u = U + i * x->n, *b = B + i * x->n, rho = a->rho[x->t0 + i];
-		float db = dot_head(a->bo + row, a->o + row, x->K);
-		float du = dot_head(a->uo + row, a->o + row, x->K) + dot_head(a->bo + row, a->ro + row, x->K);
+		const float *p = P + i * b->n;
+		float *r = R + i * b->n, *u = U + i * b->n, *w = B + i * b->n, rho = a->rho[x->t0 + i], less_u = du[i], less_b = db[i];
 
 #pragma omp simd
-		for (int64_t j = 0; j < x->n; j++) {
-			float rp = p[j] * (r[j] - rho), bc = b[j] - db;
+		for (int64_t j = 0; j < b->n; j++) {
+			float rp = p[j] * (r[j] - rho), bc = w[j] - less_b;
 
 			r[j] = rp;
-			b[j] = p[j] * bc * x->scale;
-			u[j] = (p[j] * (u[j] - du) + rp * bc) * x->scale;
+			w[j] = p[j] * bc * x->scale;
+			u[j] = (p[j] * (u[j] - less_u) + rp * bc) * x->scale;
 		}
 	}
 }
 
+/* The same with tangents: du = <uO, O> + <bO, rO>, db = <bO, O>. */
 static void
-tile_backward_dual(struct ttt_device *d, const struct head *a, const struct ttt__attention_shape *s, const struct tile *x, float *P,
-    float *U, float *B, float *R)
+block_backward_dual(const struct attention *a, const struct tile *x, const struct block *b, const float *du, const float *db, float *P)
 {
-	int64_t D = x->D, K = x->K, c = first_column(a, x), at = (x->from + c - a->first_key) * D, q0 = x->t0 * D;
-	int64_t own = (x->from + x->own_from - s->S) * D;
+	int64_t D = x->D, K = x->K, c = first_column(a, b), at = c < b->n ? (b->from + c - a->first_key) * D : 0, q0 = x->t0 * D;
+	int64_t own = b->own_key * D, o = b->own_from;
+	float *U = P + TILE * KEYS, *B = U + TILE * KEYS, *R = B + TILE * KEYS, beta = b->from > x->from ? 1 : 0;
 
-	probabilities(d, P, a->q, a->k, a->lse, s, x);
-	score_tangent(d, R, a->q, a->rq, a->k, a->rk, x, s->S);
-	ttt__cpu_gemm(d, false, true, x->rows, x->n, K, 1, a->bo + q0, D, a->v + x->from * D, D, 0, B, x->n);
-	ttt__cpu_gemm(d, false, true, x->rows, x->n, K, 1, a->uo + q0, D, a->v + x->from * D, D, 0, U, x->n);
-	ttt__cpu_gemm(d, false, true, x->rows, x->own, K, 1, a->bo + q0, D, a->rv + own, D, 1, U + x->own_from, x->n);
-	dual_scores(a, x, P, R, U, B);
-	ttt__cpu_gemm(d, false, false, x->rows, K, x->n, 1, B, x->n, a->k + x->from * D, D, 0, a->bq + q0, D);
-	ttt__cpu_gemm(d, false, false, x->rows, K, x->n, 1, U, x->n, a->k + x->from * D, D, 0, a->uq + q0, D);
-	ttt__cpu_gemm(d, false, false, x->rows, K, x->own, 1, B + x->own_from, x->n, a->rk + own, D, 1, a->uq + q0, D);
-	ttt__cpu_gemm(d, true, false, x->n - c, K, x->rows, 1, U + c, x->n, a->q + q0, D, 1, a->uk + at, D);
-	ttt__cpu_gemm(d, true, false, x->n - c, K, x->rows, 1, B + c, x->n, a->rq + q0, D, 1, a->uk + at, D);
-	ttt__cpu_gemm(d, true, false, x->n - c, K, x->rows, 1, P + c, x->n, a->uo + q0, D, 1, a->uv + at, D);
-	ttt__cpu_gemm(d, true, false, x->n - c, K, x->rows, 1, R + c, x->n, a->bo + q0, D, 1, a->uv + at, D);
-	ttt__cpu_gemm(d, true, false, x->own, K, x->rows, 1, B + x->own_from, x->n, a->q + q0, D, 1, a->bk + own, D);
-	ttt__cpu_gemm(d, true, false, x->own, K, x->rows, 1, P + x->own_from, x->n, a->bo + q0, D, 1, a->bv + own, D);
+	probabilities(P, a->q, a->k, a->lse, &a->s, x, b);
+	score_tangent(R, a->q, a->rq, a->k, a->rk, x, b);
+	ttt__cpu_gemm_one(false, true, x->rows, b->n, K, 1, a->bo + q0, D, a->v + b->from * D, D, 0, B, b->n);
+	ttt__cpu_gemm_one(false, true, x->rows, b->n, K, 1, a->uo + q0, D, a->v + b->from * D, D, 0, U, b->n);
+	ttt__cpu_gemm_one(false, true, x->rows, b->own, K, 1, a->bo + q0, D, a->rv + own, D, 1, U + o, b->n);
+	dual_scores(a, x, b, du, db, P, R, U, B);
+	ttt__cpu_gemm_one(false, false, x->rows, K, b->n, 1, B, b->n, a->k + b->from * D, D, beta, a->bq + q0, D);
+	ttt__cpu_gemm_one(false, false, x->rows, K, b->n, 1, U, b->n, a->k + b->from * D, D, beta, a->uq + q0, D);
+	ttt__cpu_gemm_one(false, false, x->rows, K, b->own, 1, B + o, b->n, a->rk + own, D, 1, a->uq + q0, D);
+	ttt__cpu_gemm_one(true, false, b->n - c, K, x->rows, 1, U + c, b->n, a->q + q0, D, 1, a->uk + at, D);
+	ttt__cpu_gemm_one(true, false, b->n - c, K, x->rows, 1, B + c, b->n, a->rq + q0, D, 1, a->uk + at, D);
+	ttt__cpu_gemm_one(true, false, b->n - c, K, x->rows, 1, P + c, b->n, a->uo + q0, D, 1, a->uv + at, D);
+	ttt__cpu_gemm_one(true, false, b->n - c, K, x->rows, 1, R + c, b->n, a->bo + q0, D, 1, a->uv + at, D);
+	ttt__cpu_gemm_one(true, false, b->own, K, x->rows, 1, B + o, b->n, a->q + q0, D, 1, a->bk + own, D);
+	ttt__cpu_gemm_one(true, false, b->own, K, x->rows, 1, P + o, b->n, a->bo + q0, D, 1, a->bv + own, D);
+}
+
+/* The arrays of a at head h. */
+static struct attention
+at_head(const struct attention *a, int64_t h)
+{
+	struct attention x = *a;
+	int64_t hk = h * a->s.K, ht = h * a->s.T;
+
+	x.uq += hk, x.uk += hk, x.uv += hk, x.q += hk, x.k += hk, x.v += hk, x.o += hk, x.uo += hk, x.lse += ht;
+	if (a->rq)
+		x.bq += hk, x.bk += hk, x.bv += hk, x.rq += hk, x.rk += hk, x.rv += hk, x.ro += hk, x.bo += hk, x.rho += ht;
+	return x;
+}
+
+/* One head: its tiles add to the same keys. */
+static void
+backward_part(void *args, int64_t h, int worker)
+{
+	struct attention a = at_head(args, h);
+	float *P = scratch_of(&a, worker), du[TILE], db[TILE];
+
+	for (int64_t t0 = 0; t0 < a.s.T; t0 += TILE) {
+		struct tile x = tile_at(&a.s, t0);
+
+		for (int64_t i = 0; i < x.rows; i++) {
+			int64_t row = (t0 + i) * x.D;
+
+			du[i] = dot_head(a.uo + row, a.o + row, x.K);
+			if (!a.rq)
+				continue;
+			du[i] += dot_head(a.bo + row, a.ro + row, x.K);
+			db[i] = dot_head(a.bo + row, a.o + row, x.K);
+		}
+		for (int64_t from = x.from; from < x.end; from += x.step) {
+			struct block b = block_at(&a.s, &x, from);
+
+			if (a.rq)
+				block_backward_dual(&a, &x, &b, du, db, P);
+			else
+				block_backward(&a, &x, &b, du, P);
+		}
+	}
 }
 
 static void
@@ -295,31 +395,14 @@ attention_backward(struct ttt_device *d, float *uq, float *bq, float *uk, float 
     const float *rq, const float *k, const float *rk, const float *v, const float *rv, const float *o, const float *ro, const float *lse,
     const float *rho, const float *uo, const float *bo, const struct ttt__attention_shape *s, float *scratch)
 {
-	int64_t most = most_keys(s), D = s->H * s->K;
+	struct attention a = {.s = *s, .uq = uq, .bq = bq, .uk = uk, .uv = uv, .bk = bk, .bv = bv, .q = q, .rq = rq, .k = k, .rk = rk, .v = v,
+	    .rv = rv, .o = o, .ro = ro, .lse = lse, .rho = rho, .uo = uo, .bo = bo, .scratch = scratch, .first_key = first_key};
 
-	if (rq)
-		for (int64_t i = 0; i < s->T * D; i++)
-			bk[i] = bv[i] = 0;
-#pragma omp parallel for schedule(static) num_threads(threads_for(d, s))
-	for (int64_t h = 0; h < s->H; h++) {
-		float *P = scratch + (int64_t)omp_get_thread_num() * PARTS * TILE * most, *U = P + TILE * most, *B = U + TILE * most;
-		int64_t hk = h * s->K;
-		struct head a = {.uq = uq + hk, .uk = uk + hk, .uv = uv + hk, .q = q + hk, .k = k + hk, .v = v + hk, .o = o + hk,
-		    .lse = lse + h * s->T, .uo = uo + hk, .first_key = first_key};
-
-		if (rq) {
-			a.bq = bq + hk, a.bk = bk + hk, a.bv = bv + hk, a.rq = rq + hk, a.rk = rk + hk, a.rv = rv + hk;
-			a.ro = ro + hk, a.rho = rho + h * s->T, a.bo = bo + hk;
-		}
-		for (int64_t t0 = 0; t0 < s->T; t0 += TILE) {
-			struct tile x = tile_at(s, t0);
-
-			if (rq)
-				tile_backward_dual(d, &a, s, &x, P, U, B, B + TILE * most);
-			else
-				tile_backward(d, &a, s, &x, P, U);
-		}
+	if (rq) {
+		clear(bk, 0, s->T * s->H * s->K);
+		clear(bv, 0, s->T * s->H * s->K);
 	}
+	ttt__pool_run(ttt__cpu_pool(d), s->H, backward_part, &a);
 }
 
 void

@@ -66,15 +66,70 @@ choose_level(int *level, const char *wanted, struct ttt_error *err)
 	return ttt__fail(err, TTT_E_UNSUPPORTED, "kernels '%.64s': no such instruction set (plain, avx2, avx512)", wanted);
 }
 
-struct cpu_device {
-	struct ttt_device device;
-	struct ttt__ops ops;
+/* Elements' worth of plain operations in a part: a few microseconds. */
+#define PART_COST 8192
+/* Parts at most: enough for the threads of a large machine, and few to hand out. */
+#define MOST_PARTS 64
+
+struct split {
+	ttt__range_fn *fn;
+	const void *args;
+	int64_t n, size;
 };
+
+static void
+split_part(void *args, int64_t i, int worker)
+{
+	const struct split *s = args;
+	int64_t from = i * s->size;
+
+	(void)worker;
+	s->fn(s->args, from, s->n - from < s->size ? s->n : from + s->size);
+}
+
+void
+ttt__cpu_split(struct ttt_device *d, int64_t n, int64_t cost, ttt__range_fn *fn, const void *args)
+{
+	struct split s = {fn, args, n, 0};
+	int64_t parts;
+
+	if (n <= 0)
+		return;
+	parts = n < PART_COST * MOST_PARTS / cost ? n * cost / PART_COST : MOST_PARTS;
+	if (parts < 2) {
+		fn(args, 0, n);
+		return;
+	}
+	s.size = (n + parts - 1) / parts;
+	ttt__pool_run(ttt__cpu_pool(d), (n + s.size - 1) / s.size, split_part, &s);
+}
+
+struct lanes {
+	void (*fn)(void *ctx, int64_t i);
+	void *ctx;
+};
+
+static void
+lane_part(void *args, int64_t i, int worker)
+{
+	const struct lanes *l = args;
+
+	(void)worker;
+	l->fn(l->ctx, i);
+}
+
+static void
+cpu_side_by_side(struct ttt_device *d, int64_t n, void (*fn)(void *ctx, int64_t i), void *ctx)
+{
+	struct lanes l = {fn, ctx};
+
+	ttt__pool_run(ttt__cpu_pool(d), n, lane_part, &l);
+}
 
 enum ttt_status
 ttt__cpu_create(struct ttt_device **out, const struct ttt_device_options *o, struct ttt_error *err)
 {
-	struct cpu_device *c;
+	struct ttt__cpu *c;
 	struct ttt_device *d;
 	enum ttt_status status;
 	int level;
@@ -99,12 +154,16 @@ ttt__cpu_create(struct ttt_device **out, const struct ttt_device_options *o, str
 	c->ops.free = cpu_free;
 	c->ops.upload = c->ops.download = c->ops.copy = cpu_copy;
 	c->ops.gemm = ttt__cpu_gemm;
+	c->ops.side_by_side = cpu_side_by_side;
 	d = &c->device;
 	d->ops = &c->ops;
 	d->n_thread = o->n_thread ? o->n_thread : omp_get_num_procs();
 	d->n_lane = d->n_thread;
-	/* The matrix library takes its number of threads from here. */
-	omp_set_num_threads(d->n_thread);
+	status = ttt__pool_create(&c->pool, d->n_thread, err);
+	if (status) {
+		free(c);
+		return status;
+	}
 	snprintf(d->description, sizeof d->description, "cpu, kernels %s, %d thread%s, matrix products by %s", level_name[level],
 	    d->n_thread, d->n_thread == 1 ? "" : "s", ttt__cpu_gemm_name);
 	*out = d;
@@ -114,5 +173,8 @@ ttt__cpu_create(struct ttt_device **out, const struct ttt_device_options *o, str
 void
 ttt_device_free(struct ttt_device *d)
 {
+	if (!d)
+		return;
+	ttt__pool_free(ttt__cpu_pool(d));
 	free(d);
 }

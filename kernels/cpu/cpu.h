@@ -2,7 +2,7 @@
  * TTT__ISA (plain, avx2, avx512) is defined by the build; ISA(f) is that build's name of f. */
 #ifndef TTT_CPU_H
 #define TTT_CPU_H
-#include "kernels/kernels.h"
+#include "kernels/cpu/pool.h"
 
 #define TTT__JOIN2(a, b) a##__##b
 #define TTT__JOIN(a, b) TTT__JOIN2(a, b)
@@ -10,15 +10,33 @@
 #define ISA(f) TTT__JOIN(f, TTT__ISA)
 #endif
 
-/* Work below this many elements is not worth waking another thread for. */
-#define TTT__PARALLEL_MIN 262144
+struct ttt__cpu {
+	struct ttt_device device;
+	struct ttt__ops ops;
+	struct ttt__pool *pool;
+};
+
+static inline struct ttt__pool *
+ttt__cpu_pool(const struct ttt_device *d)
+{
+	return ((const struct ttt__cpu *)d)->pool;
+}
+
+/* fn(args, from, to) over parts of 0 .. n - 1, side by side where n times cost is worth another thread; cost: of one, in plain operations on
+ * one element (an addition 1, an exponential 8). The parts depend on n and cost alone, not on the number of threads. */
+typedef void ttt__range_fn(const void *args, int64_t from, int64_t to);
+void ttt__cpu_split(struct ttt_device *d, int64_t n, int64_t cost, ttt__range_fn *fn, const void *args);
 
 void ttt__cpu_table__plain(struct ttt__ops *);
 void ttt__cpu_table__avx2(struct ttt__ops *);
 void ttt__cpu_table__avx512(struct ttt__ops *);
 
+/* The operation: cut among the threads. */
 void ttt__cpu_gemm(struct ttt_device *, bool ta, bool tb, int64_t M, int64_t N, int64_t K, double alpha, const float *A, int64_t lda,
     const float *B, int64_t ldb, double beta, float *C, int64_t ldc);
+/* The same on the calling thread. */
+void ttt__cpu_gemm_one(bool ta, bool tb, int64_t M, int64_t N, int64_t K, float alpha, const float *A, int64_t lda, const float *B,
+    int64_t ldb, float beta, float *C, int64_t ldc);
 /* Tell the matrix library not to go beyond level (0 plain, 1 avx2, 2 avx512); and its name. */
 void ttt__cpu_gemm_limit(int level);
 extern const char ttt__cpu_gemm_name[];
@@ -26,6 +44,7 @@ extern const char ttt__cpu_gemm_name[];
 #ifdef TTT__ISA
 /* Fill the entries that live in one file each. */
 void ISA(ttt__cpu_elementwise)(struct ttt__ops *);
+void ISA(ttt__cpu_rows)(struct ttt__ops *);
 void ISA(ttt__cpu_rmsnorm)(struct ttt__ops *);
 void ISA(ttt__cpu_rope)(struct ttt__ops *);
 void ISA(ttt__cpu_attention)(struct ttt__ops *);

@@ -1,8 +1,15 @@
-/* Elementwise operations, reductions, rows, AdamW. */
+/* Operations on n floats: elementwise, reductions, AdamW. */
 #include <math.h>
 #include <string.h>
 
 #include "kernels/cpu/cpu.h"
+
+/* y, and what it is made of. */
+struct vectors {
+	float *y;
+	const float *a, *b;
+	float f;
+};
 
 static void
 zero(struct ttt_device *d, float *y, int64_t n)
@@ -13,61 +20,126 @@ zero(struct ttt_device *d, float *y, int64_t n)
 }
 
 static void
+add_range(const void *args, int64_t from, int64_t to)
+{
+	const struct vectors *v = args;
+	float *y = v->y;
+	const float *a = v->a, *b = v->b;
+
+#pragma omp simd
+	for (int64_t i = from; i < to; i++)
+		y[i] = a[i] + b[i];
+}
+
+static void
 add(struct ttt_device *d, float *y, const float *a, const float *b, int64_t n)
 {
-#pragma omp parallel for simd schedule(static) num_threads(d->n_thread) if (n > TTT__PARALLEL_MIN)
-	for (int64_t i = 0; i < n; i++)
-		y[i] = a[i] + b[i];
+	ttt__cpu_split(d, n, 1, add_range, &(struct vectors){.y = y, .a = a, .b = b});
+}
+
+static void
+axpy_range(const void *args, int64_t from, int64_t to)
+{
+	const struct vectors *v = args;
+	float *y = v->y, f = v->f;
+	const float *x = v->a;
+
+#pragma omp simd
+	for (int64_t i = from; i < to; i++)
+		y[i] += f * x[i];
 }
 
 static void
 axpy(struct ttt_device *d, float *y, double a, const float *x, int64_t n)
 {
-	float f = (float)a;
+	ttt__cpu_split(d, n, 1, axpy_range, &(struct vectors){.y = y, .a = x, .f = (float)a});
+}
 
-#pragma omp parallel for simd schedule(static) num_threads(d->n_thread) if (n > TTT__PARALLEL_MIN)
-	for (int64_t i = 0; i < n; i++)
-		y[i] += f * x[i];
+static void
+scale_range(const void *args, int64_t from, int64_t to)
+{
+	const struct vectors *v = args;
+	float *y = v->y, f = v->f;
+	const float *x = v->a;
+
+#pragma omp simd
+	for (int64_t i = from; i < to; i++)
+		y[i] = f * x[i];
 }
 
 static void
 scale(struct ttt_device *d, float *y, double a, const float *x, int64_t n)
 {
-	float f = (float)a;
-
-#pragma omp parallel for simd schedule(static) num_threads(d->n_thread) if (n > TTT__PARALLEL_MIN)
-	for (int64_t i = 0; i < n; i++)
-		y[i] = f * x[i];
+	ttt__cpu_split(d, n, 1, scale_range, &(struct vectors){.y = y, .a = x, .f = (float)a});
 }
 
-/* In blocks, so that the sum does not depend on the number of threads. */
+/* Sums of blocks of BLOCK, in PARTS runs of blocks: neither depends on the number of threads. */
+enum { BLOCK = 4096, PARTS = 64 };
+
+struct dot {
+	const float *a, *b;
+	int64_t n;
+	double part[PARTS];
+};
+
 static double
-dot(struct ttt_device *d, const float *a, const float *b, int64_t n)
+dot_block(const float *a, const float *b, int64_t n)
 {
 	double sum = 0;
 
-	(void)d;
-	for (int64_t from = 0; from < n; from += 4096) {
-		int64_t to = from + 4096 < n ? from + 4096 : n;
-		double part = 0;
-
-#pragma omp simd reduction(+ : part)
-		for (int64_t i = from; i < to; i++)
-			part += (double)a[i] * (double)b[i];
-		sum += part;
-	}
+#pragma omp simd reduction(+ : sum)
+	for (int64_t i = 0; i < n; i++)
+		sum += (double)a[i] * (double)b[i];
 	return sum;
 }
 
+static void
+dot_range(const void *args, int64_t from, int64_t to)
+{
+	struct dot *o = (struct dot *)(uintptr_t)args;
+	int64_t blocks = (o->n + BLOCK - 1) / BLOCK;
+
+	for (int64_t p = from; p < to; p++) {
+		o->part[p] = 0;
+		for (int64_t b = blocks * p / PARTS; b < blocks * (p + 1) / PARTS; b++) {
+			int64_t at = b * BLOCK;
+
+			o->part[p] += dot_block(o->a + at, o->b + at, o->n - at < BLOCK ? o->n - at : BLOCK);
+		}
+	}
+}
+
+static double
+dot(struct ttt_device *d, const float *a, const float *b, int64_t n)
+{
+	struct dot o = {.a = a, .b = b, .n = n};
+	double sum = 0;
+
+	ttt__cpu_split(d, PARTS, 2 * n / PARTS + 1, dot_range, &o);
+	for (int i = 0; i < PARTS; i++)
+		sum += o.part[i];
+	return sum;
+}
+
+struct adamw {
+	float *p, *m, *v;
+	const float *g;
+	struct ttt__adamw o;
+};
+
 /* SEMANTICS section 7: moments, bias correction, decoupled weight decay. */
 static void
-adamw(struct ttt_device *d, float *p, float *m, float *v, const float *g, int64_t n, const struct ttt__adamw *o)
+adamw_range(const void *args, int64_t from, int64_t to)
 {
+	const struct adamw *a = args;
+	const struct ttt__adamw *o = &a->o;
+	float *p = a->p, *m = a->m, *v = a->v;
+	const float *g = a->g;
 	float b1 = (float)o->b1, b2 = (float)o->b2, c1 = (float)(1 - o->b1), c2 = (float)(1 - o->b2), clip = (float)o->scale;
 	double correct1 = 1 / o->correct1, correct2 = 1 / o->correct2, lr = o->lr, eps = o->eps, decay = o->weight_decay;
 
-#pragma omp parallel for simd schedule(static) num_threads(d->n_thread) if (n > TTT__PARALLEL_MIN)
-	for (int64_t i = 0; i < n; i++) {
+#pragma omp simd
+	for (int64_t i = from; i < to; i++) {
 		float gi = clip * g[i];
 		double w = (double)p[i];
 
@@ -78,69 +150,9 @@ adamw(struct ttt_device *d, float *p, float *m, float *v, const float *g, int64_
 }
 
 static void
-copy_rows(struct ttt_device *d, float *y, int64_t ldy, const float *x, int64_t ldx, int64_t T, int64_t n)
+adamw(struct ttt_device *d, float *p, float *m, float *v, const float *g, int64_t n, const struct ttt__adamw *o)
 {
-	(void)d;
-	for (int64_t t = 0; t < T; t++)
-		memcpy(y + t * ldy, x + t * ldx, (size_t)n * sizeof *y);
-}
-
-static void
-combine_rows(struct ttt_device *d, float *y, const float *a, const float *x, const float *b, const float *z, int64_t T, int64_t n)
-{
-#pragma omp parallel for schedule(static) num_threads(d->n_thread) if (T * n > TTT__PARALLEL_MIN)
-	for (int64_t t = 0; t < T; t++) {
-		const float *xt = x + t * n, *zt = z ? z + t * n : NULL;
-		float *yt = y + t * n, at = a[t], bt = b ? b[t] : 0;
-
-		if (zt)
-#pragma omp simd
-			for (int64_t i = 0; i < n; i++)
-				yt[i] = at * xt[i] + bt * zt[i];
-		else
-#pragma omp simd
-			for (int64_t i = 0; i < n; i++)
-				yt[i] = at * xt[i];
-	}
-}
-
-static void
-dot_rows(struct ttt_device *d, float *y, const float *x, const float *z, int64_t T, int64_t n)
-{
-#pragma omp parallel for schedule(static) num_threads(d->n_thread) if (T * n > TTT__PARALLEL_MIN)
-	for (int64_t t = 0; t < T; t++) {
-		const float *xt = x + t * n, *zt = z + t * n;
-		double sum = 0;
-
-#pragma omp simd reduction(+ : sum)
-		for (int64_t i = 0; i < n; i++)
-			sum += (double)xt[i] * (double)zt[i];
-		y[t] = (float)sum;
-	}
-}
-
-static void
-gather_rows(struct ttt_device *d, float *y, const float *E, const int32_t *id, int64_t T, int64_t n)
-{
-	(void)d;
-	for (int64_t t = 0; t < T; t++)
-		memcpy(y + t * n, E + id[t] * n, (size_t)n * sizeof *y);
-}
-
-static void
-scatter_rows(struct ttt_device *d, float *E, const int32_t *id, double a, const float *x, int64_t T, int64_t n)
-{
-	float f = (float)a;
-
-	(void)d;
-	for (int64_t t = 0; t < T; t++) {
-		float *row = E + id[t] * n;
-		const float *xt = x + t * n;
-
-#pragma omp simd
-		for (int64_t i = 0; i < n; i++)
-			row[i] += f * xt[i];
-	}
+	ttt__cpu_split(d, n, 8, adamw_range, &(struct adamw){.p = p, .m = m, .v = v, .g = g, .o = *o});
 }
 
 void
@@ -152,9 +164,4 @@ ISA(ttt__cpu_elementwise)(struct ttt__ops *o)
 	o->scale = scale;
 	o->dot = dot;
 	o->adamw = adamw;
-	o->copy_rows = copy_rows;
-	o->combine_rows = combine_rows;
-	o->dot_rows = dot_rows;
-	o->gather_rows = gather_rows;
-	o->scatter_rows = scatter_rows;
 }

@@ -3,46 +3,86 @@
 
 #include "kernels/cpu/cpu.h"
 
+/* Arrays and sizes of the table's operations, under their names there. */
+struct norm {
+	float *y, *r_out, *ux, *bx, *ug;
+	const float *base, *x, *rx, *r, *g, *uy, *by;
+	int64_t ldy, ldx, ldd, ldrx, G, n;
+	double eps;
+	bool add;
+};
+
 static void
-rmsnorm_forward(struct ttt_device *d, float *y, int64_t ldy, float *r, const float *x, int64_t ldx, const float *g, int64_t T,
-    int64_t G, int64_t n, double eps)
+forward_range(const void *args, int64_t from, int64_t to)
 {
-#pragma omp parallel for schedule(static) num_threads(d->n_thread) if (T * G * n > TTT__PARALLEL_MIN)
-	for (int64_t t = 0; t < T; t++)
-		for (int64_t h = 0; h < G; h++) {
-			const float *xi = x + t * ldx + h * n;
-			float *yi = y + t * ldy + h * n, sum = 0, ri;
+	const struct norm *o = args;
+	const float *g = o->g;
+	int64_t n = o->n;
+
+	for (int64_t t = from; t < to; t++)
+		for (int64_t h = 0; h < o->G; h++) {
+			const float *x = o->x + t * o->ldx + h * n, *base = o->base ? o->base + t * o->ldy + h * n : NULL;
+			float *y = o->y + t * o->ldy + h * n, sum = 0, r;
 
 #pragma omp simd reduction(+ : sum)
 			for (int64_t i = 0; i < n; i++)
-				sum += xi[i] * xi[i];
-			ri = (float)(1 / sqrt((double)sum / (double)n + eps));
-			r[t * G + h] = ri;
+				sum += x[i] * x[i];
+			r = (float)(1 / sqrt((double)sum / (double)n + o->eps));
+			o->r_out[t * o->G + h] = r;
+			if (base)
 #pragma omp simd
-			for (int64_t i = 0; i < n; i++)
-				yi[i] = g[i] * (xi[i] * ri);
+				for (int64_t i = 0; i < n; i++)
+					y[i] = base[i] + g[i] * (x[i] * r);
+			else
+#pragma omp simd
+				for (int64_t i = 0; i < n; i++)
+					y[i] = g[i] * (x[i] * r);
 		}
 }
 
-/* ry = g r (rx - m xh), m = <xh, rx> / n */
 static void
-rmsnorm_tangent(struct ttt_device *d, float *ry, int64_t ldry, const float *rx, int64_t ldrx, const float *x, int64_t ldx,
-    const float *r, const float *g, int64_t T, int64_t G, int64_t n)
+rmsnorm_forward(struct ttt_device *d, float *y, int64_t ldy, float *r, const float *base, const float *x, int64_t ldx, const float *g,
+    int64_t T, int64_t G, int64_t n, double eps)
 {
-#pragma omp parallel for schedule(static) num_threads(d->n_thread) if (T * G * n > TTT__PARALLEL_MIN)
-	for (int64_t t = 0; t < T; t++)
-		for (int64_t h = 0; h < G; h++) {
-			const float *xi = x + t * ldx + h * n, *rxi = rx + t * ldrx + h * n;
-			float *ryi = ry + t * ldry + h * n, ri = r[t * G + h], m = 0;
+	ttt__cpu_split(d, T, 2 * G * n, forward_range,
+	    &(struct norm){.y = y, .ldy = ldy, .r_out = r, .base = base, .x = x, .ldx = ldx, .g = g, .G = G, .n = n, .eps = eps});
+}
+
+/* ry = base + g r (rx - m xh), m = <xh, rx> / n */
+static void
+tangent_range(const void *args, int64_t from, int64_t to)
+{
+	const struct norm *o = args;
+	const float *g = o->g;
+	int64_t n = o->n;
+
+	for (int64_t t = from; t < to; t++)
+		for (int64_t h = 0; h < o->G; h++) {
+			const float *x = o->x + t * o->ldx + h * n, *rx = o->rx + t * o->ldrx + h * n;
+			const float *base = o->base ? o->base + t * o->ldy + h * n : NULL;
+			float *ry = o->y + t * o->ldy + h * n, r = o->r[t * o->G + h], m = 0;
 
 #pragma omp simd reduction(+ : m)
 			for (int64_t i = 0; i < n; i++)
-				m += xi[i] * rxi[i];
-			m = m * ri / (float)n;
+				m += x[i] * rx[i];
+			m = m * r / (float)n;
+			if (base)
 #pragma omp simd
-			for (int64_t i = 0; i < n; i++)
-				ryi[i] = g[i] * (ri * (rxi[i] - m * (xi[i] * ri)));
+				for (int64_t i = 0; i < n; i++)
+					ry[i] = base[i] + g[i] * (r * (rx[i] - m * (x[i] * r)));
+			else
+#pragma omp simd
+				for (int64_t i = 0; i < n; i++)
+					ry[i] = g[i] * (r * (rx[i] - m * (x[i] * r)));
 		}
+}
+
+static void
+rmsnorm_tangent(struct ttt_device *d, float *ry, int64_t ldry, const float *base, const float *rx, int64_t ldrx, const float *x, int64_t ldx,
+    const float *r, const float *g, int64_t T, int64_t G, int64_t n)
+{
+	ttt__cpu_split(d, T, 3 * G * n, tangent_range,
+	    &(struct norm){.y = ry, .ldy = ldry, .base = base, .rx = rx, .ldrx = ldrx, .x = x, .ldx = ldx, .r = r, .g = g, .G = G, .n = n});
 }
 
 /* One group: p = g uy; ux = r (p - xh <xh, p> / n). */
@@ -107,20 +147,35 @@ backward_dual(float *ux, float *bx, float *ug, bool add, const float *uy, const 
 }
 
 static void
+backward_range(const void *args, int64_t from, int64_t to)
+{
+	const struct norm *o = args;
+	int64_t n = o->n;
+
+	for (int64_t t = from; t < to; t++)
+		for (int64_t h = 0; h < o->G; h++) {
+			int64_t id = t * o->ldd + h * n, iy = t * o->ldy + h * n, ix = t * o->ldx + h * n;
+			float r = o->r[t * o->G + h];
+
+			if (o->rx)
+				backward_dual(o->ux + id, o->bx + id, o->ug, o->add, o->uy + iy, o->by + iy, o->x + ix, o->rx + ix, r, o->g, n);
+			else
+				backward_ordinary(o->ux + id, o->ug, o->add, o->uy + iy, o->x + ix, r, o->g, n);
+		}
+}
+
+static void
 rmsnorm_backward(struct ttt_device *d, float *ux, float *bx, float *ug, bool add, int64_t ldd, const float *uy, const float *by,
     int64_t ldy, const float *x, const float *rx, int64_t ldx, const float *r, const float *g, int64_t T, int64_t G, int64_t n)
 {
-	/* ug is one array that every row adds to: no rows side by side then. */
-#pragma omp parallel for schedule(static) num_threads(d->n_thread) if (!ug && T * G * n > TTT__PARALLEL_MIN)
-	for (int64_t t = 0; t < T; t++)
-		for (int64_t h = 0; h < G; h++) {
-			int64_t id = t * ldd + h * n, iy = t * ldy + h * n, ix = t * ldx + h * n;
+	const struct norm o = {.ux = ux, .bx = bx, .ug = ug, .add = add, .ldd = ldd, .uy = uy, .by = by, .ldy = ldy, .x = x, .rx = rx,
+	    .ldx = ldx, .r = r, .g = g, .G = G, .n = n};
 
-			if (rx)
-				backward_dual(ux + id, bx + id, ug, add, uy + iy, by + iy, x + ix, rx + ix, r[t * G + h], g, n);
-			else
-				backward_ordinary(ux + id, ug, add, uy + iy, x + ix, r[t * G + h], g, n);
-		}
+	/* ug is one array that every row adds to: no rows side by side then. */
+	if (ug)
+		backward_range(&o, 0, T);
+	else
+		ttt__cpu_split(d, T, (rx ? 10 : 5) * G * n, backward_range, &o);
 }
 
 void

@@ -1,19 +1,27 @@
 /* Rotary embedding of interleaved pairs (SEMANTICS section 1). It is linear: the tangent is the same map, the backward its transpose. */
 #include "kernels/cpu/cpu.h"
 
+struct rope {
+	float *y;
+	const float *x, *table;
+	int64_t ldy, ldx, p0, H, K;
+	bool back, add;
+};
+
 static void
-rope(struct ttt_device *d, float *y, int64_t ldy, const float *x, int64_t ldx, const float *table, int64_t p0, int64_t T, int64_t H,
-    int64_t K, bool back, bool add)
+rope_range(const void *args, int64_t from, int64_t to)
 {
-	float sign = back ? -1.0f : 1.0f;
+	const struct rope *o = args;
+	float sign = o->back ? -1.0f : 1.0f;
+	int64_t K = o->K;
+	bool add = o->add;
 
-#pragma omp parallel for schedule(static) num_threads(d->n_thread) if (T * H * K > TTT__PARALLEL_MIN)
-	for (int64_t t = 0; t < T; t++) {
-		const float *angle = table + (p0 + t) * K;
+	for (int64_t t = from; t < to; t++) {
+		const float *angle = o->table + (o->p0 + t) * K;
 
-		for (int64_t h = 0; h < H; h++) {
-			const float *xi = x + t * ldx + h * K;
-			float *yi = y + t * ldy + h * K;
+		for (int64_t h = 0; h < o->H; h++) {
+			const float *xi = o->x + t * o->ldx + h * K;
+			float *yi = o->y + t * o->ldy + h * K;
 
 #pragma omp simd
 			for (int64_t i = 0; i < K; i += 2) {
@@ -25,6 +33,13 @@ rope(struct ttt_device *d, float *y, int64_t ldy, const float *x, int64_t ldx, c
 			}
 		}
 	}
+}
+
+static void
+rope(struct ttt_device *d, float *y, int64_t ldy, const float *x, int64_t ldx, const float *table, int64_t p0, int64_t T, int64_t H,
+    int64_t K, bool back, bool add)
+{
+	ttt__cpu_split(d, T, 2 * H * K, rope_range, &(struct rope){y, x, table, ldy, ldx, p0, H, K, back, add});
 }
 
 void

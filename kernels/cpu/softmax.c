@@ -14,25 +14,39 @@ softmax_start(struct ttt_device *d, float *max, float *sum, int64_t T)
 	}
 }
 
+struct tile {
+	float *z, *rz, *max, *sum, *keep;
+	const float *lse;
+	int64_t n;
+};
+
 static void
-softmax_tile(struct ttt_device *d, float *z, float *max, float *sum, float *keep, int64_t T, int64_t n)
+tile_range(const void *args, int64_t from, int64_t to)
 {
-#pragma omp parallel for schedule(static) num_threads(d->n_thread) if (T * n > TTT__PARALLEL_MIN / 4)
-	for (int64_t t = 0; t < T; t++) {
-		float *zt = z + t * n, m = max[t], s = 0;
+	const struct tile *o = args;
+	int64_t n = o->n;
+
+	for (int64_t t = from; t < to; t++) {
+		float *zt = o->z + t * n, m = o->max[t], s = 0;
 
 #pragma omp simd reduction(max : m)
 		for (int64_t i = 0; i < n; i++)
 			m = zt[i] > m ? zt[i] : m;
-		keep[t] = ttt__exp(max[t] - m);
+		o->keep[t] = ttt__exp(o->max[t] - m);
 #pragma omp simd reduction(+ : s)
 		for (int64_t i = 0; i < n; i++) {
 			zt[i] = ttt__exp(zt[i] - m);
 			s += zt[i];
 		}
-		sum[t] = sum[t] * keep[t] + s;
-		max[t] = m;
+		o->sum[t] = o->sum[t] * o->keep[t] + s;
+		o->max[t] = m;
 	}
+}
+
+static void
+softmax_tile(struct ttt_device *d, float *z, float *max, float *sum, float *keep, int64_t T, int64_t n)
+{
+	ttt__cpu_split(d, T, 10 * n, tile_range, &(struct tile){.z = z, .max = max, .sum = sum, .keep = keep, .n = n});
 }
 
 static void
@@ -48,23 +62,31 @@ softmax_end(struct ttt_device *d, float *lse, float *inverse, const float *max, 
 }
 
 static void
-softmax_known(struct ttt_device *d, float *z, float *rz, const float *lse, int64_t T, int64_t n)
+known_range(const void *args, int64_t from, int64_t to)
 {
-#pragma omp parallel for schedule(static) num_threads(d->n_thread) if (T * n > TTT__PARALLEL_MIN / 4)
-	for (int64_t t = 0; t < T; t++) {
-		float *zt = z + t * n, l = lse[t];
+	const struct tile *o = args;
+	int64_t n = o->n;
+
+	for (int64_t t = from; t < to; t++) {
+		float *zt = o->z + t * n, l = o->lse[t];
 
 #pragma omp simd
 		for (int64_t i = 0; i < n; i++)
 			zt[i] = ttt__exp(zt[i] - l);
-		if (rz) {
-			float *rzt = rz + t * n;
+		if (o->rz) {
+			float *rzt = o->rz + t * n;
 
 #pragma omp simd
 			for (int64_t i = 0; i < n; i++)
 				rzt[i] *= zt[i];
 		}
 	}
+}
+
+static void
+softmax_known(struct ttt_device *d, float *z, float *rz, const float *lse, int64_t T, int64_t n)
+{
+	ttt__cpu_split(d, T, 9 * n, known_range, &(struct tile){.z = z, .rz = rz, .lse = lse, .n = n});
 }
 
 void

@@ -3,13 +3,22 @@
 #include "kernels/cpu/cpu.h"
 #include "kernels/cpu/exp.h"
 
+/* Arrays of the table's operations, under their names there. */
+struct gate {
+	float *h, *rh, *uac, *bac;
+	const float *ac, *rac, *uh, *bh;
+	int64_t F;
+};
+
 static void
-swiglu_forward(struct ttt_device *d, float *h, const float *ac, int64_t T, int64_t F)
+forward_range(const void *args, int64_t from, int64_t to)
 {
-#pragma omp parallel for schedule(static) num_threads(d->n_thread) if (T * F > TTT__PARALLEL_MIN / 4)
-	for (int64_t t = 0; t < T; t++) {
-		const float *a = ac + t * 2 * F, *c = a + F;
-		float *ht = h + t * F;
+	const struct gate *o = args;
+	int64_t F = o->F;
+
+	for (int64_t t = from; t < to; t++) {
+		const float *a = o->ac + t * 2 * F, *c = a + F;
+		float *ht = o->h + t * F;
 
 #pragma omp simd
 		for (int64_t i = 0; i < F; i++)
@@ -18,12 +27,20 @@ swiglu_forward(struct ttt_device *d, float *h, const float *ac, int64_t T, int64
 }
 
 static void
-swiglu_tangent(struct ttt_device *d, float *rh, const float *ac, const float *rac, int64_t T, int64_t F)
+swiglu_forward(struct ttt_device *d, float *h, const float *ac, int64_t T, int64_t F)
 {
-#pragma omp parallel for schedule(static) num_threads(d->n_thread) if (T * F > TTT__PARALLEL_MIN / 4)
-	for (int64_t t = 0; t < T; t++) {
-		const float *a = ac + t * 2 * F, *c = a + F, *ra = rac + t * 2 * F, *rc = ra + F;
-		float *rht = rh + t * F;
+	ttt__cpu_split(d, T, 10 * F, forward_range, &(struct gate){.h = h, .ac = ac, .F = F});
+}
+
+static void
+tangent_range(const void *args, int64_t from, int64_t to)
+{
+	const struct gate *o = args;
+	int64_t F = o->F;
+
+	for (int64_t t = from; t < to; t++) {
+		const float *a = o->ac + t * 2 * F, *c = a + F, *ra = o->rac + t * 2 * F, *rc = ra + F;
+		float *rht = o->rh + t * F;
 
 #pragma omp simd
 		for (int64_t i = 0; i < F; i++) {
@@ -32,6 +49,12 @@ swiglu_tangent(struct ttt_device *d, float *rh, const float *ac, const float *ra
 			rht[i] = f1 * ra[i] * c[i] + a[i] * s * rc[i];
 		}
 	}
+}
+
+static void
+swiglu_tangent(struct ttt_device *d, float *rh, const float *ac, const float *rac, int64_t T, int64_t F)
+{
+	ttt__cpu_split(d, T, 12 * F, tangent_range, &(struct gate){.rh = rh, .ac = ac, .rac = rac, .F = F});
 }
 
 static void
@@ -68,16 +91,27 @@ backward_dual(float *uac, float *bac, const float *ac, const float *rac, const f
 }
 
 static void
+backward_range(const void *args, int64_t from, int64_t to)
+{
+	const struct gate *o = args;
+	int64_t F = o->F;
+
+	for (int64_t t = from; t < to; t++) {
+		int64_t at = t * 2 * F;
+
+		if (o->rac)
+			backward_dual(o->uac + at, o->bac + at, o->ac + at, o->rac + at, o->uh + t * F, o->bh + t * F, F);
+		else
+			backward_ordinary(o->uac + at, o->ac + at, o->uh + t * F, F);
+	}
+}
+
+static void
 swiglu_backward(struct ttt_device *d, float *uac, float *bac, const float *ac, const float *rac, const float *uh, const float *bh,
     int64_t T, int64_t F)
 {
-#pragma omp parallel for schedule(static) num_threads(d->n_thread) if (T * F > TTT__PARALLEL_MIN / 4)
-	for (int64_t t = 0; t < T; t++) {
-		if (rac)
-			backward_dual(uac + t * 2 * F, bac + t * 2 * F, ac + t * 2 * F, rac + t * 2 * F, uh + t * F, bh + t * F, F);
-		else
-			backward_ordinary(uac + t * 2 * F, ac + t * 2 * F, uh + t * F, F);
-	}
+	ttt__cpu_split(d, T, (rac ? 20 : 12) * F, backward_range,
+	    &(struct gate){.uac = uac, .bac = bac, .ac = ac, .rac = rac, .uh = uh, .bh = bh, .F = F});
 }
 
 void

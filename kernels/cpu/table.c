@@ -5,6 +5,7 @@ void
 ISA(ttt__cpu_table)(struct ttt__ops *o)
 {
 	ISA(ttt__cpu_elementwise)(o);
+	ISA(ttt__cpu_rows)(o);
 	ISA(ttt__cpu_rmsnorm)(o);
 	ISA(ttt__cpu_rope)(o);
 	ISA(ttt__cpu_attention)(o);

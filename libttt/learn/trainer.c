@@ -99,6 +99,27 @@ check_batch(const struct ttt_trainer *t, const int32_t *ids, int64_t n_seq, int6
 	return TTT_OK;
 }
 
+struct batch {
+	struct ttt_trainer *t;
+	const struct ttt__outer *o;
+	const int32_t *ids; /* [n_seq, n_token] */
+	int64_t n_seq, n_token;
+	double *loss;       /* [n_seq] */
+};
+
+/* Lane i takes sequences i, i + n_lane, ...: the sums do not depend on which finishes first. */
+static void
+run_lane(void *ctx, int64_t i)
+{
+	const struct batch *b = ctx;
+	struct ttt_trainer *t = b->t;
+	struct ttt_device *d = t->net.device;
+
+	d->ops->zero(d, t->lane[i].gradient, t->net.parameters->n_float);
+	for (int64_t s = i; s < b->n_seq; s += t->n_lane)
+		ttt__outer_gradient(&t->lane[i], b->o, b->ids + s * b->n_token, &b->loss[s]);
+}
+
 enum ttt_status
 ttt_trainer_gradient(struct ttt_trainer *t, const int32_t *ids, int64_t n_seq, int64_t n_token, double inner_rate, double *loss,
     struct ttt_error *err)
@@ -119,13 +140,7 @@ ttt_trainer_gradient(struct ttt_trainer *t, const int32_t *ids, int64_t n_seq, i
 	int64_t n_chunk = T / c->chunk;
 
 	o.seed = 1 / ((double)n_chunk * (double)n_seq);
-	/* Lane i takes sequences i, i + n_lane, ...: the sums do not depend on which finishes first. */
-#pragma omp parallel for schedule(static, 1) num_threads(t->n_lane) if (t->n_lane > 1)
-	for (int i = 0; i < t->n_lane; i++) {
-		d->ops->zero(d, t->lane[i].gradient, n_float);
-		for (int64_t s = i; s < n_seq; s += t->n_lane)
-			ttt__outer_gradient(&t->lane[i], &o, ids + s * n_token, &each[s]);
-	}
+	d->ops->side_by_side(d, t->n_lane, run_lane, &(struct batch){t, &o, ids, n_seq, n_token, each});
 	for (int i = 1; i < t->n_lane; i++)
 		d->ops->axpy(d, t->lane[0].gradient, 1, t->lane[i].gradient, n_float);
 	for (int64_t s = 0; s < n_seq; s++)

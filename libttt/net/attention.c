@@ -33,17 +33,16 @@ ttt__attention_forward(const struct ttt__run *r, int64_t i, float *out)
 	struct ttt__work *work = r->work;
 	int64_t D = p.D;
 
-	p.op->rmsnorm_forward(p.d, t->n, D, t->r1, t->x, D, p.w + p.o->input_norm, p.T, 1, D, p.eps);
+	p.op->rmsnorm_forward(p.d, t->n, D, t->r1, NULL, t->x, D, p.w + p.o->input_norm, p.T, 1, D, p.eps);
 	p.op->gemm(p.d, false, true, p.T, 3 * D, D, 1, t->n, D, p.w + p.o->q, D, 0, t->qkv, 3 * D);
-	p.op->rmsnorm_forward(p.d, t->q, D, t->rq, t->qkv, 3 * D, p.w + p.o->q_norm, p.T, p.H, p.K, p.eps);
+	p.op->rmsnorm_forward(p.d, t->q, D, t->rq, NULL, t->qkv, 3 * D, p.w + p.o->q_norm, p.T, p.H, p.K, p.eps);
 	p.op->rope(p.d, t->q, D, t->q, D, r->net->rope, p.S, p.T, p.H, p.K, false, false);
-	p.op->rmsnorm_forward(p.d, kv->k + p.S * D, D, t->rk, t->qkv + D, 3 * D, p.w + p.o->k_norm, p.T, p.H, p.K, p.eps);
+	p.op->rmsnorm_forward(p.d, kv->k + p.S * D, D, t->rk, NULL, t->qkv + D, 3 * D, p.w + p.o->k_norm, p.T, p.H, p.K, p.eps);
 	p.op->copy_rows(p.d, kv->v + p.S * D, D, t->qkv + 2 * D, 3 * D, p.T, D);
 	p.op->rope(p.d, work->turned, D, kv->k, D, r->net->rope, 0, p.S + p.T, p.H, p.K, false, false);
 	p.op->attention_forward(p.d, t->o, t->lse, t->q, work->turned, kv->v, &p.shape, work->attention);
 	p.op->gemm(p.d, false, true, p.T, D, D, 1, t->o, D, p.w + p.o->o, D, 0, t->s, D);
-	p.op->rmsnorm_forward(p.d, work->y, D, t->r2, t->s, D, p.w + p.o->post_attention_norm, p.T, 1, D, p.eps);
-	p.op->add(p.d, out, t->x, work->y, p.T * D);
+	p.op->rmsnorm_forward(p.d, out, D, t->r2, t->x, t->s, D, p.w + p.o->post_attention_norm, p.T, 1, D, p.eps);
 }
 
 void
@@ -56,18 +55,17 @@ ttt__attention_tangent(const struct ttt__run *r, int64_t i, float *out)
 	struct ttt__work *work = r->work;
 	int64_t D = p.D;
 
-	p.op->rmsnorm_tangent(p.d, x->n, D, x->x, D, t->x, D, t->r1, p.w + p.o->input_norm, p.T, 1, D);
+	p.op->rmsnorm_tangent(p.d, x->n, D, NULL, x->x, D, t->x, D, t->r1, p.w + p.o->input_norm, p.T, 1, D);
 	p.op->gemm(p.d, false, true, p.T, 3 * D, D, 1, x->n, D, p.w + p.o->q, D, 0, x->qkv, 3 * D);
-	p.op->rmsnorm_tangent(p.d, x->q, D, x->qkv, 3 * D, t->qkv, 3 * D, t->rq, p.w + p.o->q_norm, p.T, p.H, p.K);
+	p.op->rmsnorm_tangent(p.d, x->q, D, NULL, x->qkv, 3 * D, t->qkv, 3 * D, t->rq, p.w + p.o->q_norm, p.T, p.H, p.K);
 	p.op->rope(p.d, x->q, D, x->q, D, r->net->rope, p.S, p.T, p.H, p.K, false, false);
-	p.op->rmsnorm_tangent(p.d, x->k, D, x->qkv + D, 3 * D, t->qkv + D, 3 * D, t->rk, p.w + p.o->k_norm, p.T, p.H, p.K);
+	p.op->rmsnorm_tangent(p.d, x->k, D, NULL, x->qkv + D, 3 * D, t->qkv + D, 3 * D, t->rk, p.w + p.o->k_norm, p.T, p.H, p.K);
 	p.op->rope(p.d, x->k, D, x->k, D, r->net->rope, p.S, p.T, p.H, p.K, false, false);
 	p.op->copy_rows(p.d, x->v, D, x->qkv + 2 * D, 3 * D, p.T, D);
 	p.op->rope(p.d, work->turned, D, kv->k, D, r->net->rope, 0, p.S + p.T, p.H, p.K, false, false);
 	p.op->attention_tangent(p.d, x->o, x->lse, t->q, x->q, work->turned, x->k, kv->v, x->v, t->o, t->lse, &p.shape, work->attention);
 	p.op->gemm(p.d, false, true, p.T, D, D, 1, x->o, D, p.w + p.o->o, D, 0, x->s, D);
-	p.op->rmsnorm_tangent(p.d, work->y, D, x->s, D, t->s, D, t->r2, p.w + p.o->post_attention_norm, p.T, 1, D);
-	p.op->add(p.d, out, x->x, work->y, p.T * D);
+	p.op->rmsnorm_tangent(p.d, out, D, x->x, x->s, D, t->s, D, t->r2, p.w + p.o->post_attention_norm, p.T, 1, D);
 }
 
 /* From the adjoints of o (work->dn, [2, T, D]) to those of q, k, v before QK-norm (work->dqkv). */

@@ -30,7 +30,7 @@ ttt__head_forward(const struct ttt__run *r, const int32_t *target, bool mean)
 	const float *E = r->w.slow + r->net->parameters->embed;
 	float *max = k->row, *sum = k->row + T, *keep = k->row + 2 * T;
 
-	op->rmsnorm_forward(d, t->n, D, t->r, t->x, D, r->w.slow + r->net->parameters->final_norm, T, 1, D, c->rms_eps);
+	op->rmsnorm_forward(d, t->n, D, t->r, NULL, t->x, D, r->w.slow + r->net->parameters->final_norm, T, 1, D, c->rms_eps);
 	op->softmax_start(d, max, sum, T);
 	for (int64_t j = 0; j < V; j += k->tile) {
 		int64_t n = V - j < k->tile ? V - j : k->tile;
@@ -57,7 +57,7 @@ ttt__head_logits(const struct ttt__run *r, float *z)
 	const struct ttt_config *c = &r->net->config;
 	struct ttt__head_tape *t = &r->tape->head;
 
-	d->ops->rmsnorm_forward(d, t->n, c->d_model, t->r, t->x, c->d_model, r->w.slow + r->net->parameters->final_norm, r->T, 1,
+	d->ops->rmsnorm_forward(d, t->n, c->d_model, t->r, NULL, t->x, c->d_model, r->w.slow + r->net->parameters->final_norm, r->T, 1,
 	    c->d_model, c->rms_eps);
 	d->ops->gemm(d, false, true, r->T, c->n_vocab, c->d_model, 1, t->n, c->d_model, r->w.slow + r->net->parameters->embed,
 	    c->d_model, 0, z, c->n_vocab);
@@ -70,7 +70,7 @@ ttt__head_tangent(const struct ttt__run *r)
 	int64_t D = r->net->config.d_model;
 	struct ttt__head_tape *t = &r->tape->head, *x = &r->tangent->head;
 
-	d->ops->rmsnorm_tangent(d, x->n, D, x->x, D, t->x, D, t->r, r->w.slow + r->net->parameters->final_norm, r->T, 1, D);
+	d->ops->rmsnorm_tangent(d, x->n, D, NULL, x->x, D, t->x, D, t->r, r->w.slow + r->net->parameters->final_norm, r->T, 1, D);
 }
 
 /* Ordinary: dE_j += P_j' (om n) by tiles, less om n at the targets. t1 = om n. */

@@ -45,12 +45,11 @@ ttt__mlp_forward(const struct ttt__run *r, int64_t i, float *out)
 	struct ttt__layer_tape *t = &r->tape->layer[i];
 	int64_t D = p.D, F = p.F;
 
-	p.op->rmsnorm_forward(p.d, t->n, D, t->r1, t->x, D, p.pre, p.T, 1, D, p.eps);
+	p.op->rmsnorm_forward(p.d, t->n, D, t->r1, NULL, t->x, D, p.pre, p.T, 1, D, p.eps);
 	p.op->gemm(p.d, false, true, p.T, 2 * F, D, 1, t->n, D, p.in, D, 0, t->ac, 2 * F);
 	p.op->swiglu_forward(p.d, t->h, t->ac, p.T, F);
 	p.op->gemm(p.d, false, true, p.T, D, F, 1, t->h, F, p.out, F, 0, t->s, D);
-	p.op->rmsnorm_forward(p.d, r->work->y, D, t->r2, t->s, D, p.post, p.T, 1, D, p.eps);
-	p.op->add(p.d, out, t->x, r->work->y, p.T * D);
+	p.op->rmsnorm_forward(p.d, out, D, t->r2, t->x, t->s, D, p.post, p.T, 1, D, p.eps);
 }
 
 /* The first prime MLP's input has no tangent: its tangent tape's x is NULL. */
@@ -63,7 +62,7 @@ ttt__mlp_tangent(const struct ttt__run *r, int64_t i, float *out)
 	int64_t D = p.D, F = p.F;
 
 	if (x->x) {
-		p.op->rmsnorm_tangent(p.d, x->n, D, x->x, D, t->x, D, t->r1, p.pre, p.T, 1, D);
+		p.op->rmsnorm_tangent(p.d, x->n, D, NULL, x->x, D, t->x, D, t->r1, p.pre, p.T, 1, D);
 		p.op->gemm(p.d, false, true, p.T, 2 * F, D, 1, x->n, D, p.in, D, 0, x->ac, 2 * F);
 	}
 	if (p.v_in)
@@ -72,9 +71,7 @@ ttt__mlp_tangent(const struct ttt__run *r, int64_t i, float *out)
 	p.op->gemm(p.d, false, true, p.T, D, F, 1, x->h, F, p.out, F, 0, x->s, D);
 	if (p.v_out)
 		p.op->gemm(p.d, false, true, p.T, D, F, 1, t->h, F, p.v_out, F, 1, x->s, D);
-	p.op->rmsnorm_tangent(p.d, x->x ? r->work->y : out, D, x->s, D, t->s, D, t->r2, p.post, p.T, 1, D);
-	if (x->x)
-		p.op->add(p.d, out, x->x, r->work->y, p.T * D);
+	p.op->rmsnorm_tangent(p.d, out, D, x->x, x->s, D, t->s, D, t->r2, p.post, p.T, 1, D);
 }
 
 void

@@ -1,0 +1,102 @@
+/* Operations on rows [T, n]: copies, sums of two, dot products, rows of a table. */
+#include <string.h>
+
+#include "kernels/cpu/cpu.h"
+
+static void
+copy_rows(struct ttt_device *d, float *y, int64_t ldy, const float *x, int64_t ldx, int64_t T, int64_t n)
+{
+	(void)d;
+	for (int64_t t = 0; t < T; t++)
+		memcpy(y + t * ldy, x + t * ldx, (size_t)n * sizeof *y);
+}
+
+struct rows {
+	float *y;
+	const float *a, *x, *b, *z;
+	int64_t n;
+};
+
+static void
+combine_range(const void *args, int64_t from, int64_t to)
+{
+	const struct rows *o = args;
+	int64_t n = o->n;
+
+	for (int64_t t = from; t < to; t++) {
+		const float *xt = o->x + t * n, *zt = o->z ? o->z + t * n : NULL;
+		float *yt = o->y + t * n, at = o->a[t], bt = o->b ? o->b[t] : 0;
+
+		if (zt)
+#pragma omp simd
+			for (int64_t i = 0; i < n; i++)
+				yt[i] = at * xt[i] + bt * zt[i];
+		else
+#pragma omp simd
+			for (int64_t i = 0; i < n; i++)
+				yt[i] = at * xt[i];
+	}
+}
+
+static void
+combine_rows(struct ttt_device *d, float *y, const float *a, const float *x, const float *b, const float *z, int64_t T, int64_t n)
+{
+	ttt__cpu_split(d, T, n, combine_range, &(struct rows){.y = y, .a = a, .x = x, .b = b, .z = z, .n = n});
+}
+
+static void
+dot_range(const void *args, int64_t from, int64_t to)
+{
+	const struct rows *o = args;
+	int64_t n = o->n;
+
+	for (int64_t t = from; t < to; t++) {
+		const float *xt = o->x + t * n, *zt = o->z + t * n;
+		double sum = 0;
+
+#pragma omp simd reduction(+ : sum)
+		for (int64_t i = 0; i < n; i++)
+			sum += (double)xt[i] * (double)zt[i];
+		o->y[t] = (float)sum;
+	}
+}
+
+static void
+dot_rows(struct ttt_device *d, float *y, const float *x, const float *z, int64_t T, int64_t n)
+{
+	ttt__cpu_split(d, T, 2 * n, dot_range, &(struct rows){.y = y, .x = x, .z = z, .n = n});
+}
+
+static void
+gather_rows(struct ttt_device *d, float *y, const float *E, const int32_t *id, int64_t T, int64_t n)
+{
+	(void)d;
+	for (int64_t t = 0; t < T; t++)
+		memcpy(y + t * n, E + id[t] * n, (size_t)n * sizeof *y);
+}
+
+static void
+scatter_rows(struct ttt_device *d, float *E, const int32_t *id, double a, const float *x, int64_t T, int64_t n)
+{
+	float f = (float)a;
+
+	(void)d;
+	for (int64_t t = 0; t < T; t++) {
+		float *row = E + id[t] * n;
+		const float *xt = x + t * n;
+
+#pragma omp simd
+		for (int64_t i = 0; i < n; i++)
+			row[i] += f * xt[i];
+	}
+}
+
+void
+ISA(ttt__cpu_rows)(struct ttt__ops *o)
+{
+	o->copy_rows = copy_rows;
+	o->combine_rows = combine_rows;
+	o->dot_rows = dot_rows;
+	o->gather_rows = gather_rows;
+	o->scatter_rows = scatter_rows;
+}

@@ -49,12 +49,18 @@ ttt__read_nll(const struct ttt__net *n, const struct ttt__head_tape *t, float *n
 }
 
 void
-ttt__inner_step(struct ttt_device *d, float *w, float *g, int64_t n, double rate, double clip, double *norm)
+ttt__inner_step(struct ttt_device *d, float *w, float *g, int64_t n, double rate, double clip, bool keep, double *norm)
 {
+	double factor = 1;
+
 	*norm = sqrt(d->ops->dot(d, g, g, n));
 	if (clip > 0 && !(*norm < clip) && *norm > 0)
-		d->ops->scale(d, g, clip / *norm, g, n);
-	d->ops->axpy(d, w, -rate, g, n);
+		factor = clip / *norm;
+	if (keep && factor != 1) {
+		d->ops->scale(d, g, factor, g, n);
+		factor = 1;
+	}
+	d->ops->axpy(d, w, -rate * factor, g, n);
 }
 
 /* J' lambda = lambda below the threshold, else (clip / norm) (lambda - g <g, lambda> / clip^2) with the clipped g; J is symmetric. */

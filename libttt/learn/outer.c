@@ -74,7 +74,7 @@ sweep(struct ttt__lane *l, const struct ttt__outer *o, const int32_t *target)
 		struct ttt__run r = chunk_run(l, o, i);
 		struct ttt__row_weights om = inner_weights(l, i);
 		float *step = l->steps + i * fast;
-		struct ttt__gradients g = {.fast = step};
+		struct ttt__gradients g = {.fast = step, .set = true};
 		const int32_t *y = l->ids + 1 + i * l->C;
 
 		ttt__net_forward(&r, l->net->split, l->net->n_layer, NULL);
@@ -83,10 +83,9 @@ sweep(struct ttt__lane *l, const struct ttt__outer *o, const int32_t *target)
 		loss += ttt__mean_loss(l->host, target + i * l->C, l->C, l->net->config.bos);
 		if (i == l->n - 1)
 			break;
-		d->ops->zero(d, step, fast);
 		ttt__head_backward(&r, &g, y, NULL, &om);
 		ttt__net_backward(&r, &g, l->net->split, l->net->n_layer, NULL, true);
-		ttt__inner_step(d, l->w, step, fast, o->inner_rate, o->inner_clip, &l->norm[i]);
+		ttt__inner_step(d, l->w, step, fast, o->inner_rate, o->inner_clip, true, &l->norm[i]);
 	}
 	return loss;
 }

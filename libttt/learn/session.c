@@ -269,15 +269,14 @@ learn(struct ttt_session *s, const struct ttt__run *r, const struct ttt_feed *ho
 	struct ttt_device *d = s->net.device;
 	const struct ttt_config *c = &s->net.config;
 	int64_t n = s->model->parameters.n_fast, T = r->T;
-	struct ttt__gradients g = {.fast = s->gradient};
+	struct ttt__gradients g = {.fast = s->gradient, .set = true};
 	struct ttt__row_weights om = {s->om, s->om + T};
 
 	ttt__fill_row_weights(s->host + 3 * T, s->pending + 1, T, c->bos, 1);
 	d->ops->upload(d, s->om, s->host + 3 * T, (size_t)(2 * T) * sizeof(float));
-	d->ops->zero(d, s->gradient, n);
 	ttt__head_backward(r, &g, s->targets, NULL, &om);
 	ttt__net_backward(r, &g, s->net.split, s->net.n_layer, NULL, true);
-	ttt__inner_step(d, s->fast, s->gradient, n, c->inner_lr_effective * (how->rate > 0 ? how->rate : 1), c->inner_clip, norm);
+	ttt__inner_step(d, s->fast, s->gradient, n, c->inner_lr_effective * (how->rate > 0 ? how->rate : 1), c->inner_clip, false, norm);
 }
 
 /* Forward and loss of the first T waiting tokens, whose targets wait too; report on targets from index skip on. */

@@ -10,6 +10,7 @@ struct place {
 	double eps;
 	const float *pre, *post, *in, *out, *v_in, *v_out;
 	float *d_pre, *d_post, *d_in, *d_out;
+	double keep; /* factor on what d_in and d_out held: 1, or 0 where they are set */
 };
 
 static struct place
@@ -35,6 +36,7 @@ place_of(const struct ttt__run *r, const struct ttt__gradients *g, int64_t i)
 	p.d_post = g && g->slow ? g->slow + post : NULL;
 	p.d_in = d ? d + in : NULL;
 	p.d_out = d ? d + out : NULL;
+	p.keep = prime && g && g->set ? 0 : 1;
 	return p;
 }
 
@@ -86,7 +88,7 @@ ttt__mlp_backward(const struct ttt__run *r, const struct ttt__gradients *g, int6
 	p.op->rmsnorm_backward(p.d, k->ds, k->ds + TD, p.d_post, false, D, k->residual, k->residual + TD, D, t->s, x ? x->s : NULL, D, t->r2,
 	    p.post, p.T, 1, D);
 	if (p.d_out)
-		p.op->gemm(p.d, true, false, D, F, p.T, 1, k->ds, D, t->h, F, 1, p.d_out, F);
+		p.op->gemm(p.d, true, false, D, F, p.T, 1, k->ds, D, t->h, F, p.keep, p.d_out, F);
 	if (p.d_out && x)
 		p.op->gemm(p.d, true, false, D, F, p.T, 1, k->ds + TD, D, x->h, F, 1, p.d_out, F);
 	p.op->gemm(p.d, false, false, x ? 2 * p.T : p.T, F, D, 1, k->ds, D, p.out, F, 0, k->dh, F);
@@ -94,7 +96,7 @@ ttt__mlp_backward(const struct ttt__run *r, const struct ttt__gradients *g, int6
 		p.op->gemm(p.d, false, false, p.T, F, D, 1, k->ds + TD, D, p.v_out, F, 1, k->dh, F);
 	p.op->swiglu_backward(p.d, k->dac, k->dac + 2 * TF, t->ac, x ? x->ac : NULL, k->dh, k->dh + TF, p.T, F);
 	if (p.d_in)
-		p.op->gemm(p.d, true, false, 2 * F, D, p.T, 1, k->dac, 2 * F, t->n, D, 1, p.d_in, D);
+		p.op->gemm(p.d, true, false, 2 * F, D, p.T, 1, k->dac, 2 * F, t->n, D, p.keep, p.d_in, D);
 	if (p.d_in && rx)
 		p.op->gemm(p.d, true, false, 2 * F, D, p.T, 1, k->dac + 2 * TF, 2 * F, x->n, D, 1, p.d_in, D);
 	if (stop && !p.d_pre)

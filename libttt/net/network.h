@@ -38,9 +38,10 @@ enum ttt_status ttt__net_extend(struct ttt__net *n, int64_t n_position, struct t
 struct ttt__weights {
 	const float *slow, *fast, *v;
 };
-/* Where gradients are added (+=); NULL: not wanted. */
+/* Where gradients are added (+=); NULL: not wanted. set: those of the fast weights are put there instead (=). */
 struct ttt__gradients {
 	float *slow, *fast;
+	bool set;
 };
 
 /* One layer's values, or their tangents. Empty arrays (NULL) where the layer has none. */

@@ -39,7 +39,7 @@ check_inner(struct ttt_device *d, int64_t n, double times)
 	on_w = tiny_upload(d, w, n);
 	on_lambda = tiny_upload(d, lambda, n);
 	on_v = tiny_upload(d, NULL, n);
-	ttt__inner_step(d, on_w, on_g, n, rate, clip, &seen);
+	ttt__inner_step(d, on_w, on_g, n, rate, clip, true, &seen);
 	assert_true(fabs(seen - norm) <= 1e-6 * norm);
 	got = tiny_download(d, on_w, n);
 	clipped = tiny_download(d, on_g, n);
@@ -96,7 +96,7 @@ test_inner_zero(void **state)
 	double norm = -1;
 
 	(void)state;
-	ttt__inner_step(d, w, g, 3, 1, 1, &norm);
+	ttt__inner_step(d, w, g, 3, 1, 1, true, &norm);
 	assert_true(norm == 0);
 	got = tiny_download(d, w, 3);
 	assert_memory_equal(got, one, sizeof one);

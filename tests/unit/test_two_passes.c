@@ -64,7 +64,7 @@ twin_sweep(struct twin *z, const int32_t *ids)
 		z->d->ops->zero(z->d, step, z->fast);
 		ttt__head_backward(&r, &g, l->ids + 1 + i * l->C, NULL, &inner);
 		ttt__net_backward(&r, &g, z->split, z->n_layer, NULL, true);
-		ttt__inner_step(z->d, l->w, step, z->fast, z->o.inner_rate, z->o.inner_clip, &l->norm[i]);
+		ttt__inner_step(z->d, l->w, step, z->fast, z->o.inner_rate, z->o.inner_clip, true, &l->norm[i]);
 	}
 }
 

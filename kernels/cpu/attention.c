@@ -8,8 +8,8 @@
 #include "kernels/cpu/cpu.h"
 #include "kernels/cpu/exp.h"
 
-#define TILE 64
-#define KEYS 320
+#define TILE ((int64_t)64)
+#define KEYS ((int64_t)320)
 #define PARTS 4 /* score blocks a thread needs at once */
 
 /* Queries of one tile and the keys that any of them sees. */

@@ -67,9 +67,9 @@ choose_level(int *level, const char *wanted, struct ttt_error *err)
 }
 
 /* Elements' worth of plain operations in a part: a few microseconds. */
-#define PART_COST 8192
+#define PART_COST ((int64_t)8192)
 /* Parts at most: enough for the threads of a large machine, and few to hand out. */
-#define MOST_PARTS 64
+#define MOST_PARTS ((int64_t)64)
 
 struct split {
 	ttt__range_fn *fn;

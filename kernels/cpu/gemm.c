@@ -6,17 +6,18 @@
 
 #include "kernels/cpu/cpu.h"
 
+static void library_gemm(bool ta, bool tb, int64_t M, int64_t N, int64_t K, float alpha, const float *A, int64_t lda, const float *B,
+    int64_t ldb, float beta, float *C, int64_t ldc);
+
 #ifdef HAVE_DNNL
 #include <oneapi/dnnl/dnnl.h>
 
 const char ttt__cpu_gemm_name[] = "oneDNN";
 
-void
-ttt__cpu_gemm_one(bool ta, bool tb, int64_t M, int64_t N, int64_t K, float alpha, const float *A, int64_t lda, const float *B,
+static void
+library_gemm(bool ta, bool tb, int64_t M, int64_t N, int64_t K, float alpha, const float *A, int64_t lda, const float *B,
     int64_t ldb, float beta, float *C, int64_t ldc)
 {
-	if (M <= 0 || N <= 0 || K <= 0)
-		return;
 	/* oneDNN asks OpenMP how many threads to use; this is a setting of the calling thread alone. */
 	omp_set_num_threads(1);
 	dnnl_sgemm(ta ? 'T' : 'N', tb ? 'T' : 'N', M, N, K, alpha, A, lda, B, ldb, beta, C, ldc);
@@ -34,12 +35,10 @@ ttt__cpu_gemm_limit(int level)
 
 const char ttt__cpu_gemm_name[] = "CBLAS";
 
-void
-ttt__cpu_gemm_one(bool ta, bool tb, int64_t M, int64_t N, int64_t K, float alpha, const float *A, int64_t lda, const float *B,
+static void
+library_gemm(bool ta, bool tb, int64_t M, int64_t N, int64_t K, float alpha, const float *A, int64_t lda, const float *B,
     int64_t ldb, float beta, float *C, int64_t ldc)
 {
-	if (M <= 0 || N <= 0 || K <= 0)
-		return;
 	omp_set_num_threads(1);
 	cblas_sgemm(CblasRowMajor, ta ? CblasTrans : CblasNoTrans, tb ? CblasTrans : CblasNoTrans, (int)M, (int)N, (int)K, alpha, A, (int)lda,
 	    B, (int)ldb, beta, C, (int)ldc);
@@ -51,6 +50,66 @@ ttt__cpu_gemm_limit(int level)
 	(void)level;
 }
 #endif
+
+enum { FEW = 64, DEEP = 512, BLOCK = 256 };
+
+typedef float four __attribute__((vector_size(16), aligned(4), may_alias));
+
+/* to [4, 4] = from' */
+static inline void
+transpose_four(float *to, int64_t ldt, const float *from, int64_t ldf)
+{
+	four r0 = *(const four *)from, r1 = *(const four *)(from + ldf), r2 = *(const four *)(from + 2 * ldf), r3 = *(const four *)(from + 3 * ldf);
+	four a = __builtin_shufflevector(r0, r1, 0, 4, 1, 5), b = __builtin_shufflevector(r2, r3, 0, 4, 1, 5);
+	four c = __builtin_shufflevector(r0, r1, 2, 6, 3, 7), d = __builtin_shufflevector(r2, r3, 2, 6, 3, 7);
+
+	*(four *)to = __builtin_shufflevector(a, b, 0, 1, 4, 5);
+	*(four *)(to + ldt) = __builtin_shufflevector(a, b, 2, 3, 6, 7);
+	*(four *)(to + 2 * ldt) = __builtin_shufflevector(c, d, 0, 1, 4, 5);
+	*(four *)(to + 3 * ldt) = __builtin_shufflevector(c, d, 2, 3, 6, 7);
+}
+
+/* to [n, m] = from [m, n]' */
+static void
+transpose(float *to, int64_t ldt, const float *from, int64_t ldf, int64_t m, int64_t n)
+{
+	int64_t m4 = m / 4 * 4, n4 = n / 4 * 4;
+
+	for (int64_t i = 0; i < m4; i += 4)
+		for (int64_t j = 0; j < n4; j += 4)
+			transpose_four(to + j * ldt + i, ldt, from + i * ldf + j, ldf);
+	for (int64_t i = 0; i < m; i++)
+		for (int64_t j = i < m4 ? n4 : 0; j < n; j++)
+			to[j * ldt + i] = from[i * ldf + j];
+}
+
+/* C = alpha A B' for few rows of A: B, the weights, is by far the larger, and the library would rearrange it at every call. So the product is
+ * made as C' = B A', for which it reads B as it lies; only A and C are turned round. */
+static void
+few_rows(int64_t M, int64_t N, int64_t K, float alpha, const float *A, int64_t lda, const float *B, int64_t ldb, float *C, int64_t ldc)
+{
+	float turned[DEEP * FEW], block[BLOCK * FEW];
+
+	transpose(turned, M, A, lda, M, K);
+	for (int64_t j = 0; j < N; j += BLOCK) {
+		int64_t n = N - j < BLOCK ? N - j : BLOCK;
+
+		library_gemm(false, false, n, M, K, alpha, B + j * ldb, ldb, turned, M, 0, block, M);
+		transpose(C + j, ldc, block, M, n, M);
+	}
+}
+
+void
+ttt__cpu_gemm_one(bool ta, bool tb, int64_t M, int64_t N, int64_t K, float alpha, const float *A, int64_t lda, const float *B,
+    int64_t ldb, float beta, float *C, int64_t ldc)
+{
+	if (M <= 0 || N <= 0 || K <= 0)
+		return;
+	if (!ta && tb && beta == 0 && M <= FEW && K <= DEEP && N >= 2 * M)
+		few_rows(M, N, K, alpha, A, lda, B, ldb, C, ldc);
+	else
+		library_gemm(ta, tb, M, N, K, alpha, A, lda, B, ldb, beta, C, ldc);
+}
 
 /* Multiply-adds of the smallest part: some microseconds of work. */
 #define PART_MIN ((int64_t)1 << 18)

@@ -165,17 +165,27 @@ cut_work(struct ttt__work *w, struct cutter *k, const struct ttt__net *n, int64_
 	w->t2 = cut(k, T, D);
 }
 
+/* Columns of a tile of the vocabulary: some MB of logits at a time, all tiles about equal, and rows never a large power of two apart, which
+ * would have a column's elements meet in the same few lines of the cache. */
+static int64_t
+tile_of(int64_t V, int64_t T)
+{
+	int64_t most = ((int64_t)1 << 20) / T, n, tile;
+
+	most = most < 256 ? 256 : most > 2048 ? 2048 : most;
+	n = (V + most - 1) / most;
+	tile = ((V + n - 1) / n + 15) / 16 * 16;
+	return tile % 128 == 0 ? tile + 16 : tile;
+}
+
 enum ttt_status
 ttt__work_create(struct ttt__work *out, const struct ttt__net *n, int64_t T, int64_t S, bool backward, struct ttt_error *err)
 {
-	const int64_t tile_floats = (int64_t)1 << 20; /* logits at a time: 4 MB */
 	struct cutter k = {0};
 	enum ttt_status status;
 
 	*out = (struct ttt__work){0};
-	out->tile = tile_floats / T < 256 ? 256 : tile_floats / T;
-	if (out->tile > n->config.n_vocab)
-		out->tile = n->config.n_vocab;
+	out->tile = tile_of(n->config.n_vocab, T);
 	cut_work(out, &k, n, T, S, backward);
 	if (k.overflow)
 		return ttt__fail_memory(err, "the work buffers");

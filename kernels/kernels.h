@@ -39,7 +39,7 @@ struct ttt__ops {
 	void (*zero)(struct ttt_device *, float *y, int64_t n);
 	void (*add)(struct ttt_device *, float *y, const float *a, const float *b, int64_t n);     /* y = a + b */
 	void (*axpy)(struct ttt_device *, float *y, double a, const float *x, int64_t n);          /* y += a x */
-	void (*scale)(struct ttt_device *, float *y, double a, const float *x, int64_t n);         /* y = a x */
+	void (*combine)(struct ttt_device *, float *y, double a, const float *x, double b, const float *z, int64_t n); /* y = a x + b z */
 	double (*dot)(struct ttt_device *, const float *a, const float *b, int64_t n);             /* summed in double */
 	void (*adamw)(struct ttt_device *, float *p, float *m, float *v, const float *g, int64_t n, const struct ttt__adamw *o);
 

@@ -8,7 +8,7 @@
 struct vectors {
 	float *y;
 	const float *a, *b;
-	float f;
+	float f, g;
 };
 
 static void
@@ -56,21 +56,21 @@ axpy(struct ttt_device *d, float *y, double a, const float *x, int64_t n)
 }
 
 static void
-scale_range(const void *args, int64_t from, int64_t to)
+combine_range(const void *args, int64_t from, int64_t to)
 {
 	const struct vectors *v = args;
-	float *y = v->y, f = v->f;
-	const float *x = v->a;
+	float *y = v->y, f = v->f, g = v->g;
+	const float *x = v->a, *z = v->b;
 
 #pragma omp simd
 	for (int64_t i = from; i < to; i++)
-		y[i] = f * x[i];
+		y[i] = f * x[i] + g * z[i];
 }
 
 static void
-scale(struct ttt_device *d, float *y, double a, const float *x, int64_t n)
+combine(struct ttt_device *d, float *y, double a, const float *x, double b, const float *z, int64_t n)
 {
-	ttt__cpu_split(d, n, 1, scale_range, &(struct vectors){.y = y, .a = x, .f = (float)a});
+	ttt__cpu_split(d, n, 1, combine_range, &(struct vectors){.y = y, .a = x, .b = z, .f = (float)a, .g = (float)b});
 }
 
 /* Sums of blocks of BLOCK, in PARTS runs of blocks: neither depends on the number of threads. */
@@ -161,7 +161,7 @@ ISA(ttt__cpu_elementwise)(struct ttt__ops *o)
 	o->zero = zero;
 	o->add = add;
 	o->axpy = axpy;
-	o->scale = scale;
+	o->combine = combine;
 	o->dot = dot;
 	o->adamw = adamw;
 }

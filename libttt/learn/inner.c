@@ -48,32 +48,32 @@ ttt__read_nll(const struct ttt__net *n, const struct ttt__head_tape *t, float *n
 		nll[i] = scratch[i] - scratch[T + i];
 }
 
-void
-ttt__inner_step(struct ttt_device *d, float *w, float *g, int64_t n, double rate, double clip, bool keep, double *norm)
+double
+ttt__inner_clip(double norm, double clip)
 {
-	double factor = 1;
-
-	*norm = sqrt(d->ops->dot(d, g, g, n));
-	if (clip > 0 && !(*norm < clip) && *norm > 0)
-		factor = clip / *norm;
-	if (keep && factor != 1) {
-		d->ops->scale(d, g, factor, g, n);
-		factor = 1;
-	}
-	d->ops->axpy(d, w, -rate * factor, g, n);
+	return clip > 0 && !(norm < clip) && norm > 0 ? clip / norm : 1;
 }
 
-/* J' lambda = lambda below the threshold, else (clip / norm) (lambda - g <g, lambda> / clip^2) with the clipped g; J is symmetric. */
+void
+ttt__inner_step(struct ttt_device *d, float *w, const float *g, int64_t n, double rate, double clip, double *norm)
+{
+	*norm = sqrt(d->ops->dot(d, g, g, n));
+	d->ops->axpy(d, w, -rate * ttt__inner_clip(*norm, clip), g, n);
+}
+
+void
+ttt__inner_unstep(struct ttt_device *d, float *w, const float *g, int64_t n, double rate, double clip, double norm)
+{
+	d->ops->axpy(d, w, rate * ttt__inner_clip(norm, clip), g, n);
+}
+
+/* J' lambda = lambda below the threshold, else (clip / norm) (lambda - g <g, lambda> / norm^2); J is symmetric. */
 void
 ttt__inner_adjoint(struct ttt_device *d, float *v, const float *lambda, const float *g, int64_t n, double rate, double clip, double norm)
 {
-	double along;
+	double factor = ttt__inner_clip(norm, clip), along = 0;
 
-	if (!(clip > 0) || norm < clip || norm == 0) {
-		d->ops->scale(d, v, -rate, lambda, n);
-		return;
-	}
-	along = d->ops->dot(d, g, lambda, n) / (clip * clip);
-	d->ops->scale(d, v, -rate * clip / norm, lambda, n);
-	d->ops->axpy(d, v, rate * clip / norm * along, g, n);
+	if (clip > 0 && !(norm < clip) && norm > 0)
+		along = d->ops->dot(d, g, lambda, n) / (norm * norm);
+	d->ops->combine(d, v, -rate * factor, lambda, rate * factor * along, g, n);
 }

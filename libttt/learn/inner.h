@@ -12,9 +12,13 @@ double ttt__mean_loss(const float *nll, const int32_t *target, int64_t T, int64_
 /* nll [T] on the host from the head's tape; scratch [2T] on the host. */
 void ttt__read_nll(const struct ttt__net *n, const struct ttt__head_tape *t, float *nll, float *scratch, int64_t T);
 
-/* w <- w - rate clip(g) (clip <= 0: off; strict, no epsilon); *norm is g's norm before. keep: g <- clip(g), else g stays as it is. */
-void ttt__inner_step(struct ttt_device *d, float *w, float *g, int64_t n, double rate, double clip, bool keep, double *norm);
-/* v = -rate J' lambda, J the derivative of the clip at a gradient whose clipped form is g and whose norm was norm (METAGRAD.md section 2). */
+/* The factor that clips a gradient of this norm (clip <= 0: off; strict, no epsilon). */
+double ttt__inner_clip(double norm, double clip);
+/* w <- w - rate clip(g); *norm is g's norm. g stays as it is. */
+void ttt__inner_step(struct ttt_device *d, float *w, const float *g, int64_t n, double rate, double clip, double *norm);
+/* w <- w + rate clip(g): the step taken back. */
+void ttt__inner_unstep(struct ttt_device *d, float *w, const float *g, int64_t n, double rate, double clip, double norm);
+/* v = -rate J' lambda, J the derivative of the clip at the gradient g, whose norm is norm (METAGRAD.md section 2). */
 void ttt__inner_adjoint(struct ttt_device *d, float *v, const float *lambda, const float *g, int64_t n, double rate, double clip,
     double norm);
 

@@ -62,7 +62,7 @@ prefix_run(struct ttt__lane *l, const struct ttt__outer *o)
 	    .work = &l->whole, .tape = &l->prefix, .T = l->T, .kv = l->kv};
 }
 
-/* Chunks in order: forward, loss, and but for the last the clipped inner gradient (kept) and the step. Returns the sum of chunk losses. */
+/* Chunks in order: forward, loss, and but for the last the inner gradient (kept) and the step. Returns the sum of chunk losses. */
 static double
 sweep(struct ttt__lane *l, const struct ttt__outer *o, const int32_t *target)
 {
@@ -85,7 +85,7 @@ sweep(struct ttt__lane *l, const struct ttt__outer *o, const int32_t *target)
 			break;
 		ttt__head_backward(&r, &g, y, NULL, &om);
 		ttt__net_backward(&r, &g, l->net->split, l->net->n_layer, NULL, true);
-		ttt__inner_step(d, l->w, step, fast, o->inner_rate, o->inner_clip, true, &l->norm[i]);
+		ttt__inner_step(d, l->w, step, fast, o->inner_rate, o->inner_clip, &l->norm[i]);
 	}
 	return loss;
 }
@@ -108,7 +108,7 @@ reverse(struct ttt__lane *l, const struct ttt__outer *o)
 		const float *step = l->steps + i * fast;
 
 		if (i < l->n - 1)
-			d->ops->axpy(d, l->w, o->inner_rate, step, fast);
+			ttt__inner_unstep(d, l->w, step, fast, o->inner_rate, o->inner_clip, l->norm[i]);
 		if (i < l->n - 1 && !o->first_order) {
 			ttt__inner_adjoint(d, l->v, l->lambda, step, fast, o->inner_rate, o->inner_clip, l->norm[i]);
 			r.w.v = l->v;

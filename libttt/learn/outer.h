@@ -17,7 +17,7 @@ struct ttt__lane {
 	struct ttt__kv *kv_at, *adjoint_at;   /* the same at a chunk's oldest cached row */
 	float *memory;
 	float *h, *dh;               /* [T, D] the prefix's output and its adjoint */
-	float *w, *v, *steps;        /* [n_fast] fast weights, tangent; [n - 1, n_fast] clipped inner gradients */
+	float *w, *v, *steps;        /* [n_fast] fast weights, tangent; [n - 1, n_fast] inner gradients */
 	float *gradient;             /* [n_float], added to (+=); its fast part is lambda's sum over sequences */
 	float *lambda;               /* [n_fast] */
 	float *om;                   /* [4, T] device: weights of the inner loss and of the outer one, each with its negative */

@@ -276,7 +276,7 @@ learn(struct ttt_session *s, const struct ttt__run *r, const struct ttt_feed *ho
 	d->ops->upload(d, s->om, s->host + 3 * T, (size_t)(2 * T) * sizeof(float));
 	ttt__head_backward(r, &g, s->targets, NULL, &om);
 	ttt__net_backward(r, &g, s->net.split, s->net.n_layer, NULL, true);
-	ttt__inner_step(d, s->fast, s->gradient, n, c->inner_lr_effective * (how->rate > 0 ? how->rate : 1), c->inner_clip, false, norm);
+	ttt__inner_step(d, s->fast, s->gradient, n, c->inner_lr_effective * (how->rate > 0 ? how->rate : 1), c->inner_clip, norm);
 }
 
 /* Forward and loss of the first T waiting tokens, whose targets wait too; report on targets from index skip on. */

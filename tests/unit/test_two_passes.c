@@ -64,7 +64,7 @@ twin_sweep(struct twin *z, const int32_t *ids)
 		z->d->ops->zero(z->d, step, z->fast);
 		ttt__head_backward(&r, &g, l->ids + 1 + i * l->C, NULL, &inner);
 		ttt__net_backward(&r, &g, z->split, z->n_layer, NULL, true);
-		ttt__inner_step(z->d, l->w, step, z->fast, z->o.inner_rate, z->o.inner_clip, true, &l->norm[i]);
+		ttt__inner_step(z->d, l->w, step, z->fast, z->o.inner_rate, z->o.inner_clip, &l->norm[i]);
 	}
 }
 
@@ -125,7 +125,7 @@ halve_kappa(struct twin *z, int64_t i, const float *kappa, int64_t layer)
 
 	for (int j = 0; j < 2; j++) {
 		z->d->ops->upload(z->d, to[j] + at, kappa + (to[j] - l->kv_memory) + at, (size_t)(l->C * D) * sizeof(float));
-		z->d->ops->scale(z->d, to[j] + at, 0.5, to[j] + at, l->C * D);
+		z->d->ops->combine(z->d, to[j] + at, 0.5, to[j] + at, 0, to[j] + at, l->C * D);
 	}
 }
 
@@ -140,13 +140,13 @@ two_passes(struct twin *z, int64_t i, double e, const struct reversed *before)
 	float *om = l->om + 4 * i * l->C, *sum = tiny_upload(z->d, NULL, CD), *keep = tiny_download(z->d, l->w, z->fast);
 	struct ttt__row_weights outer = {z->scaled_om, z->scaled_om + l->C};
 
-	z->d->ops->scale(z->d, z->unit, 1 / size, l->v, z->fast);
+	z->d->ops->combine(z->d, z->unit, 1 / size, l->v, 0, l->v, z->fast);
 	for (int sign = 1; sign >= -1; sign -= 2) {
 		struct ttt__run r = twin_run(z, i);
 
 		z->d->ops->upload(z->d, l->w, keep, (size_t)z->fast * sizeof(float));
 		z->d->ops->axpy(z->d, l->w, sign * e, z->unit, z->fast);
-		z->d->ops->scale(z->d, z->scaled_om, z->o.seed / 2 + sign * size / (2 * e), om, 2 * l->C);
+		z->d->ops->combine(z->d, z->scaled_om, z->o.seed / 2 + sign * size / (2 * e), om, 0, om, 2 * l->C);
 		for (int64_t j = z->split; j < z->n_layer; j++)
 			if (z->net.layer[j].kind == TTT__ATTENTION)
 				halve_kappa(z, i, before->adjoint, j);
@@ -273,7 +273,7 @@ twin_reverse(size_t i, struct twin *z)
 
 	tangent_form(z, l->n - 1, false);
 	for (int64_t c = l->n - 2; c >= 0; c--) {
-		z->d->ops->axpy(z->d, l->w, z->o.inner_rate, l->steps + c * z->fast, z->fast);
+		ttt__inner_unstep(z->d, l->w, l->steps + c * z->fast, z->fast, z->o.inner_rate, z->o.inner_clip, l->norm[c]);
 		ttt__inner_adjoint(z->d, l->v, l->lambda, l->steps + c * z->fast, z->fast, z->o.inner_rate, z->o.inner_clip, l->norm[c]);
 		compare_chunk(i, z, c);
 	}

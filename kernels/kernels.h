@@ -68,10 +68,10 @@ struct ttt__ops {
 	void (*rmsnorm_backward)(struct ttt_device *, float *ux, float *bx, float *ug, bool add, int64_t ldd, const float *uy, const float *by,
 	    int64_t ldy, const float *x, const float *rx, int64_t ldx, const float *r, const float *g, int64_t T, int64_t G, int64_t n);
 
-	/* Rotary embedding: pairs (2i, 2i + 1) of every head of row t turned by the angle of position p0 + t: y = R x, or with back
-	 * y = R' x; with add, +=. table [positions, K / 2, 2] holds cosine and sine. */
-	void (*rope)(struct ttt_device *, float *y, int64_t ldy, const float *x, int64_t ldx, const float *table, int64_t p0, int64_t T,
-	    int64_t H, int64_t K, bool back, bool add);
+	/* Rotary embedding: pairs (2i, 2i + 1) of every head of row t turned by the row's angles: y = R x, or with back y = R' x; y may be x.
+	 * angle [T, K / 2, 2] holds cosine and sine. */
+	void (*rope)(struct ttt_device *, float *y, int64_t ldy, const float *x, int64_t ldx, const float *angle, int64_t T, int64_t H,
+	    int64_t K, bool back);
 
 	/* Windowed causal attention. q, o [T, D]; k, v [S + T, D], all rows D apart; lse [H, T]. Tangents of
 	 * keys and values (rk, rv) have the T own rows only. rho [H, T] is the tangent of lse. scratch: attention_scratch() floats. */

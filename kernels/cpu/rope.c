@@ -3,9 +3,9 @@
 
 struct rope {
 	float *y;
-	const float *x, *table;
-	int64_t ldy, ldx, p0, H, K;
-	bool back, add;
+	const float *x, *angle;
+	int64_t ldy, ldx, H, K;
+	bool back;
 };
 
 static void
@@ -14,10 +14,9 @@ rope_range(const void *args, int64_t from, int64_t to)
 	const struct rope *o = args;
 	float sign = o->back ? -1.0f : 1.0f;
 	int64_t K = o->K;
-	bool add = o->add;
 
 	for (int64_t t = from; t < to; t++) {
-		const float *angle = o->table + (o->p0 + t) * K;
+		const float *angle = o->angle + t * K;
 
 		for (int64_t h = 0; h < o->H; h++) {
 			const float *xi = o->x + t * o->ldx + h * K;
@@ -26,20 +25,18 @@ rope_range(const void *args, int64_t from, int64_t to)
 #pragma omp simd
 			for (int64_t i = 0; i < K; i += 2) {
 				float c = angle[i], s = sign * angle[i + 1], a = xi[i], b = xi[i + 1];
-				float first = a * c - b * s, second = a * s + b * c;
 
-				yi[i] = add ? yi[i] + first : first;
-				yi[i + 1] = add ? yi[i + 1] + second : second;
+				yi[i] = a * c - b * s;
+				yi[i + 1] = a * s + b * c;
 			}
 		}
 	}
 }
 
 static void
-rope(struct ttt_device *d, float *y, int64_t ldy, const float *x, int64_t ldx, const float *table, int64_t p0, int64_t T, int64_t H,
-    int64_t K, bool back, bool add)
+rope(struct ttt_device *d, float *y, int64_t ldy, const float *x, int64_t ldx, const float *angle, int64_t T, int64_t H, int64_t K, bool back)
 {
-	ttt__cpu_split(d, T, 2 * H * K, rope_range, &(struct rope){y, x, table, ldy, ldx, p0, H, K, back, add});
+	ttt__cpu_split(d, T, 2 * H * K, rope_range, &(struct rope){y, x, angle, ldy, ldx, H, K, back});
 }
 
 void

@@ -28,11 +28,11 @@ make_kv(struct ttt__lane *l, struct ttt_error *err)
 	for (int64_t i = 0; i < n->n_layer; i++) {
 		if (n->layer[i].kind != TTT__ATTENTION)
 			continue;
-		l->kv[i] = (struct ttt__kv){l->kv_memory + used, l->kv_memory + used + l->T * D};
+		l->kv[i] = (struct ttt__kv){.k = l->kv_memory + used, .v = l->kv_memory + used + l->T * D};
 		used += 2 * l->T * D;
 		if (i < n->split)
 			continue;
-		l->adjoint[i] = (struct ttt__kv){l->kv_memory + used, l->kv_memory + used + l->T * D};
+		l->adjoint[i] = (struct ttt__kv){.k = l->kv_memory + used, .v = l->kv_memory + used + l->T * D};
 		used += 2 * l->T * D;
 	}
 	return TTT_OK;

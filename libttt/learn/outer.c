@@ -48,18 +48,18 @@ chunk_run(struct ttt__lane *l, const struct ttt__outer *o, int64_t i)
 
 	for (int64_t j = n->split; j < n->n_layer; j++)
 		if (n->layer[j].kind == TTT__ATTENTION) {
-			l->kv_at[j] = (struct ttt__kv){l->kv[j].k + at, l->kv[j].v + at};
-			l->adjoint_at[j] = (struct ttt__kv){l->adjoint[j].k + at, l->adjoint[j].v + at};
+			l->kv_at[j] = (struct ttt__kv){.k = l->kv[j].k + at, .v = l->kv[j].v + at};
+			l->adjoint_at[j] = (struct ttt__kv){.k = l->adjoint[j].k + at, .v = l->adjoint[j].v + at};
 		}
 	return (struct ttt__run){.net = n, .w = {.slow = o->weights, .fast = l->w}, .work = &l->chunk, .tape = &l->suffix[i], .T = l->C, .S = S,
-	    .kv = l->kv_at};
+	    .angle = n->rope + first * n->config.d_head, .kv = l->kv_at};
 }
 
 static struct ttt__run
 prefix_run(struct ttt__lane *l, const struct ttt__outer *o)
 {
 	return (struct ttt__run){.net = l->net, .w = {.slow = o->weights, .fast = o->weights + l->net->parameters->fast_offset},
-	    .work = &l->whole, .tape = &l->prefix, .T = l->T, .kv = l->kv};
+	    .work = &l->whole, .tape = &l->prefix, .T = l->T, .angle = l->net->rope, .kv = l->kv};
 }
 
 /* Chunks in order: forward, loss, and but for the last the inner gradient (kept) and the step. Returns the sum of chunk losses. */

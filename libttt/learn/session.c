@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "libttt/learn/inner.h"
+#include "libttt/learn/angles.h"
 #include "libttt/learn/session.h"
 
 struct ttt_session {
@@ -15,6 +16,9 @@ struct ttt_session {
 	int64_t work_cached;                /* cached rows the work buffers allow */
 	struct ttt__tape prefix, suffix;    /* suffix unused where the model has none */
 	float *fast, *gradient;             /* [n_fast] */
+	struct ttt__angles angles;
+	float *angle;                       /* [C, K] device: cosine and sine of the chunk's positions */
+	bool turned;                        /* the cached keys are turned; not after rows were written from outside */
 	float *kv_memory;
 	struct ttt__kv *kv;                 /* [net.n_layer] whole buffers of capacity rows */
 	struct ttt__kv *at;                 /* [net.n_layer] the same, at the oldest cached row */
@@ -22,7 +26,7 @@ struct ttt_session {
 	int64_t ahead;                      /* waiting tokens whose keys and values stand after the cached rows already */
 	int32_t *ids, *targets;             /* [C] device */
 	float *om;                          /* [2, C] device */
-	float *host;                        /* [5, C] nll, scratch, weights */
+	float *host;                        /* [5, C] nll, scratch, weights; [C, K] angles */
 	int32_t *pending;                   /* [C + 1] */
 	int64_t n_pending, n_done;
 };
@@ -47,6 +51,19 @@ release_window(struct ttt_session *s)
 	s->kv_memory = NULL;
 }
 
+/* The cached rows of one layer from row start of another buffer, or further on in the same one, to a buffer's beginning. */
+static void
+copy_rows(const struct ttt_session *s, const struct ttt__kv *to, const struct ttt__kv *from, int64_t start)
+{
+	struct ttt_device *d = s->net.device;
+	int64_t at = start * s->net.config.d_model;
+	size_t bytes = (size_t)(s->rows * s->net.config.d_model) * sizeof(float);
+
+	d->ops->copy(d, to->k, from->k + at, bytes);
+	d->ops->copy(d, to->v, from->v + at, bytes);
+	d->ops->copy(d, to->raw, from->raw + at, bytes);
+}
+
 /* Buffers for capacity rows; the cached rows move to their start. */
 static enum ttt_status
 set_capacity(struct ttt_session *s, int64_t capacity, struct ttt_error *err)
@@ -56,7 +73,7 @@ set_capacity(struct ttt_session *s, int64_t capacity, struct ttt_error *err)
 	float *memory;
 	enum ttt_status status;
 
-	if (!ttt__i64_mul(&floats, capacity, D) || !ttt__i64_mul(&floats, floats, 2 * L))
+	if (!ttt__i64_mul(&floats, capacity, D) || !ttt__i64_mul(&floats, floats, 3 * L))
 		return ttt__fail_memory(err, "the key-value window");
 	status = ttt__device_floats(d, &memory, floats, "the key-value window", err);
 	if (status)
@@ -68,11 +85,10 @@ set_capacity(struct ttt_session *s, int64_t capacity, struct ttt_error *err)
 			continue;
 		s->kv[i].k = memory + used;
 		s->kv[i].v = memory + used + capacity * D;
-		used += 2 * capacity * D;
-		if (s->kv_memory) {
-			d->ops->copy(d, s->kv[i].k, old.k + s->start * D, (size_t)(s->rows * D) * sizeof(float));
-			d->ops->copy(d, s->kv[i].v, old.v + s->start * D, (size_t)(s->rows * D) * sizeof(float));
-		}
+		s->kv[i].raw = memory + used + 2 * capacity * D;
+		used += 3 * capacity * D;
+		if (s->kv_memory)
+			copy_rows(s, &s->kv[i], &old, s->start);
 	}
 	release_window(s);
 	s->kv_memory = memory;
@@ -84,16 +100,40 @@ set_capacity(struct ttt_session *s, int64_t capacity, struct ttt_error *err)
 static void
 slide(struct ttt_session *s)
 {
-	struct ttt_device *d = s->net.device;
-	int64_t D = s->net.config.d_model;
-	size_t bytes = (size_t)(s->rows * D) * sizeof(float);
-
 	for (int64_t i = 0; i < s->net.n_layer; i++)
-		if (s->net.layer[i].kind == TTT__ATTENTION) {
-			d->ops->copy(d, s->kv[i].k, s->kv[i].k + s->start * D, bytes);
-			d->ops->copy(d, s->kv[i].v, s->kv[i].v + s->start * D, bytes);
-		}
+		if (s->net.layer[i].kind == TTT__ATTENTION)
+			copy_rows(s, &s->kv[i], &s->kv[i], s->start);
 	s->start = 0;
+}
+
+/* The angles of n <= C positions, on the device. */
+static void
+set_angles(struct ttt_session *s, int64_t position, int64_t n)
+{
+	int64_t C = chunk_of(s), K = s->net.config.d_head;
+	float *host = s->host + 5 * C;
+
+	ttt__angles_at(&s->angles, host, position, n);
+	s->net.device->ops->upload(s->net.device, s->angle, host, (size_t)(n * K) * sizeof *host);
+}
+
+/* Turn the cached keys by their positions: those that came from outside came unturned. */
+static void
+turn_window(struct ttt_session *s)
+{
+	struct ttt_device *d = s->net.device;
+	const struct ttt_config *c = &s->net.config;
+	int64_t C = chunk_of(s), D = c->d_model;
+
+	for (int64_t row = 0; row < s->rows; row += C) {
+		int64_t n = s->rows - row < C ? s->rows - row : C, at = (s->start + row) * D;
+
+		set_angles(s, s->n_done - s->rows + row, n);
+		for (int64_t i = 0; i < s->net.n_layer; i++)
+			if (s->net.layer[i].kind == TTT__ATTENTION)
+				d->ops->rope(d, s->kv[i].k + at, D, s->kv[i].raw + at, D, s->angle, n, c->n_head, c->d_head, false);
+	}
+	s->turned = true;
 }
 
 /* Room for a chunk after the cached rows: sliding in a window, growing in full attention. */
@@ -112,13 +152,13 @@ make_room(struct ttt_session *s, struct ttt_error *err)
 	if (!status && cached > s->work_cached) {
 		ttt__work_free(&s->work, &s->net);
 		s->work_cached = 2 * cached;
-		status = ttt__net_extend(&s->net, s->work_cached + C, err);
-		if (!status)
-			status = ttt__work_create(&s->work, &s->net, C, s->work_cached, true, err);
+		status = ttt__work_create(&s->work, &s->net, C, s->work_cached, true, err);
 	}
+	if (!status && !s->turned)
+		turn_window(s);
 	for (int64_t i = 0; i < s->net.n_layer && !status; i++)
 		if (s->net.layer[i].kind == TTT__ATTENTION)
-			s->at[i] = (struct ttt__kv){s->kv[i].k + s->start * D, s->kv[i].v + s->start * D};
+			s->at[i] = (struct ttt__kv){s->kv[i].k + s->start * D, s->kv[i].v + s->start * D, s->kv[i].raw + s->start * D};
 	return status;
 }
 
@@ -132,12 +172,13 @@ allocate(struct ttt_session *s, struct ttt_error *err)
 	enum ttt_status status;
 
 	s->work_cached = cached + C;
-	status = ttt__net_create(&s->net, d, &s->model->config, p, window, s->work_cached + C, err);
-	if (status)
+	s->turned = true;
+	status = ttt__net_create(&s->net, d, &s->model->config, p, window, 0, err);
+	if (status || (status = ttt__angles_create(&s->angles, &s->net.config, err)))
 		return status;
 	s->kv = ttt__new((size_t)s->net.n_layer, sizeof *s->kv);
 	s->at = ttt__new((size_t)s->net.n_layer, sizeof *s->at);
-	s->host = ttt__new((size_t)(5 * C), sizeof *s->host);
+	s->host = ttt__new((size_t)(C * (5 + s->net.config.d_head)), sizeof *s->host);
 	s->pending = ttt__new((size_t)(C + 1), sizeof *s->pending);
 	if (!s->kv || !s->at || !s->host || !s->pending)
 		return ttt__fail_memory(err, "the session");
@@ -148,6 +189,7 @@ allocate(struct ttt_session *s, struct ttt_error *err)
 	    (status = ttt__device_floats(d, &s->gradient, p->n_fast, "the inner gradient", err)) ||
 	    (status = ttt__device_ids(d, &s->ids, C, "the chunk", err)) ||
 	    (status = ttt__device_ids(d, &s->targets, C, "the chunk", err)) ||
+	    (status = ttt__device_floats(d, &s->angle, C * s->net.config.d_head, "the chunk", err)) ||
 	    (status = ttt__device_floats(d, &s->om, 2 * C, "the chunk", err)) || (status = set_capacity(s, capacity, err)))
 		return status;
 	return TTT_OK;
@@ -179,7 +221,6 @@ ttt_session_clone(struct ttt_session **out, const struct ttt_session *s, struct 
 {
 	struct ttt_session *c;
 	struct ttt_device *d = s->net.device;
-	int64_t D = s->net.config.d_model;
 	enum ttt_status status = ttt_session_create(&c, s->model, s->attention, err);
 
 	*out = NULL;
@@ -193,13 +234,10 @@ ttt_session_clone(struct ttt_session **out, const struct ttt_session *s, struct 
 		}
 	}
 	for (int64_t i = 0; i < s->net.n_layer; i++)
-		if (s->net.layer[i].kind == TTT__ATTENTION) {
-			size_t bytes = (size_t)(s->rows * D) * sizeof(float);
-
-			d->ops->copy(d, c->kv[i].k, s->kv[i].k + s->start * D, bytes);
-			d->ops->copy(d, c->kv[i].v, s->kv[i].v + s->start * D, bytes);
-		}
+		if (s->net.layer[i].kind == TTT__ATTENTION)
+			copy_rows(s, &c->kv[i], &s->kv[i], s->start);
 	c->rows = s->rows;
+	c->turned = s->turned;
 	d->ops->copy(d, c->fast, s->fast, (size_t)s->model->parameters.n_fast * sizeof(float));
 	memcpy(c->pending, s->pending, (size_t)s->n_pending * sizeof *c->pending);
 	c->n_pending = s->n_pending;
@@ -221,12 +259,14 @@ ttt_session_free(struct ttt_session *s)
 		ttt__device_release(d, s->ids);
 		ttt__device_release(d, s->targets);
 		ttt__device_release(d, s->om);
+		ttt__device_release(d, s->angle);
 		release_window(s);
 		ttt__tape_free(&s->prefix, &s->net);
 		ttt__tape_free(&s->suffix, &s->net);
 		ttt__work_free(&s->work, &s->net);
 	}
 	ttt__net_free(&s->net);
+	ttt__angles_free(&s->angles);
 	free(s->kv);
 	free(s->at);
 	free(s->host);
@@ -252,7 +292,8 @@ forward(struct ttt_session *s, int64_t from, int64_t T, struct ttt__run *r, stru
 	if (status)
 		return status;
 	*r = (struct ttt__run){.net = &s->net, .w = {.slow = s->model->weights, .fast = s->fast}, .work = &s->work, .tape = &s->prefix, .T = T,
-	    .S = s->rows + from, .kv = s->at};
+	    .S = s->rows + from, .angle = s->angle, .kv = s->at};
+	set_angles(s, s->n_done + from, T);
 	d->ops->upload(d, s->ids, s->pending + from, (size_t)T * sizeof *s->ids);
 	suffix_x = s->net.split < s->net.n_layer ? s->suffix.layer[s->net.split].x : NULL;
 	ttt__embed_forward(r, s->prefix.layer[0].x, s->ids);
@@ -484,7 +525,7 @@ ttt__session_window_read(const struct ttt_session *s, int64_t l, float *k, float
 	int64_t D = s->net.config.d_model;
 	size_t bytes = (size_t)(s->rows * D) * sizeof *k;
 
-	s->net.device->ops->download(s->net.device, k, kv->k + s->start * D, bytes);
+	s->net.device->ops->download(s->net.device, k, kv->raw + s->start * D, bytes);
 	s->net.device->ops->download(s->net.device, v, kv->v + s->start * D, bytes);
 }
 
@@ -510,8 +551,9 @@ ttt__session_window_write(struct ttt_session *s, int64_t l, const float *k, cons
 	const struct ttt__kv *kv = &s->kv[layer_of(s, l)];
 	size_t bytes = (size_t)(s->rows * s->net.config.d_model) * sizeof *k;
 
-	s->net.device->ops->upload(s->net.device, kv->k, k, bytes);
+	s->net.device->ops->upload(s->net.device, kv->raw, k, bytes);
 	s->net.device->ops->upload(s->net.device, kv->v, v, bytes);
+	s->turned = false;
 }
 
 enum ttt_status

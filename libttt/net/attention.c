@@ -32,15 +32,16 @@ ttt__attention_forward(const struct ttt__run *r, int64_t i, float *out)
 	const struct ttt__kv *kv = &r->kv[i];
 	struct ttt__work *work = r->work;
 	int64_t D = p.D;
+	float *own_k = kv->k + p.S * D, *raw = kv->raw ? kv->raw + p.S * D : own_k;
 
 	p.op->rmsnorm_forward(p.d, t->n, D, t->r1, NULL, t->x, D, p.w + p.o->input_norm, p.T, 1, D, p.eps);
 	p.op->gemm(p.d, false, true, p.T, 3 * D, D, 1, t->n, D, p.w + p.o->q, D, 0, t->qkv, 3 * D);
 	p.op->rmsnorm_forward(p.d, t->q, D, t->rq, NULL, t->qkv, 3 * D, p.w + p.o->q_norm, p.T, p.H, p.K, p.eps);
-	p.op->rope(p.d, t->q, D, t->q, D, r->net->rope, p.S, p.T, p.H, p.K, false, false);
-	p.op->rmsnorm_forward(p.d, kv->k + p.S * D, D, t->rk, NULL, t->qkv + D, 3 * D, p.w + p.o->k_norm, p.T, p.H, p.K, p.eps);
+	p.op->rope(p.d, t->q, D, t->q, D, r->angle, p.T, p.H, p.K, false);
+	p.op->rmsnorm_forward(p.d, raw, D, t->rk, NULL, t->qkv + D, 3 * D, p.w + p.o->k_norm, p.T, p.H, p.K, p.eps);
+	p.op->rope(p.d, own_k, D, raw, D, r->angle, p.T, p.H, p.K, false);
 	p.op->copy_rows(p.d, kv->v + p.S * D, D, t->qkv + 2 * D, 3 * D, p.T, D);
-	p.op->rope(p.d, work->turned, D, kv->k, D, r->net->rope, 0, p.S + p.T, p.H, p.K, false, false);
-	p.op->attention_forward(p.d, t->o, t->lse, t->q, work->turned, kv->v, &p.shape, work->attention);
+	p.op->attention_forward(p.d, t->o, t->lse, t->q, kv->k, kv->v, &p.shape, work->attention);
 	p.op->gemm(p.d, false, true, p.T, D, D, 1, t->o, D, p.w + p.o->o, D, 0, t->s, D);
 	p.op->rmsnorm_forward(p.d, out, D, t->r2, t->x, t->s, D, p.w + p.o->post_attention_norm, p.T, 1, D, p.eps);
 }
@@ -58,12 +59,11 @@ ttt__attention_tangent(const struct ttt__run *r, int64_t i, float *out)
 	p.op->rmsnorm_tangent(p.d, x->n, D, NULL, x->x, D, t->x, D, t->r1, p.w + p.o->input_norm, p.T, 1, D);
 	p.op->gemm(p.d, false, true, p.T, 3 * D, D, 1, x->n, D, p.w + p.o->q, D, 0, x->qkv, 3 * D);
 	p.op->rmsnorm_tangent(p.d, x->q, D, NULL, x->qkv, 3 * D, t->qkv, 3 * D, t->rq, p.w + p.o->q_norm, p.T, p.H, p.K);
-	p.op->rope(p.d, x->q, D, x->q, D, r->net->rope, p.S, p.T, p.H, p.K, false, false);
+	p.op->rope(p.d, x->q, D, x->q, D, r->angle, p.T, p.H, p.K, false);
 	p.op->rmsnorm_tangent(p.d, x->k, D, NULL, x->qkv + D, 3 * D, t->qkv + D, 3 * D, t->rk, p.w + p.o->k_norm, p.T, p.H, p.K);
-	p.op->rope(p.d, x->k, D, x->k, D, r->net->rope, p.S, p.T, p.H, p.K, false, false);
+	p.op->rope(p.d, x->k, D, x->k, D, r->angle, p.T, p.H, p.K, false);
 	p.op->copy_rows(p.d, x->v, D, x->qkv + 2 * D, 3 * D, p.T, D);
-	p.op->rope(p.d, work->turned, D, kv->k, D, r->net->rope, 0, p.S + p.T, p.H, p.K, false, false);
-	p.op->attention_tangent(p.d, x->o, x->lse, t->q, x->q, work->turned, x->k, kv->v, x->v, t->o, t->lse, &p.shape, work->attention);
+	p.op->attention_tangent(p.d, x->o, x->lse, t->q, x->q, kv->k, x->k, kv->v, x->v, t->o, t->lse, &p.shape, work->attention);
 	p.op->gemm(p.d, false, true, p.T, D, D, 1, x->o, D, p.w + p.o->o, D, 0, x->s, D);
 	p.op->rmsnorm_tangent(p.d, out, D, x->x, x->s, D, t->s, D, t->r2, p.w + p.o->post_attention_norm, p.T, 1, D);
 }
@@ -77,29 +77,28 @@ scores_backward(const struct ttt__run *r, const struct ttt__gradients *g, int64_
 	const struct ttt__kv *kv = &r->kv[i];
 	struct ttt__work *k = r->work;
 	int64_t D = p.D, TD = p.T * D, first = adjoint ? 0 : p.S;
-	float *uk = k->dk, *uv = adjoint ? adjoint[i].v : k->own + TD, *own_k, *own_v = uv + (p.S - first) * D;
+	float *uk = adjoint ? adjoint[i].k : k->dk, *uv = adjoint ? adjoint[i].v : k->own + TD, *own_v = uv + (p.S - first) * D;
 	float *bk = x ? k->own + 2 * TD : NULL, *bv = x ? k->own + 3 * TD : NULL, *bqkv = k->dqkv + 3 * TD;
 	float *dq = g->slow ? g->slow + p.o->q_norm : NULL, *dk = g->slow ? g->slow + p.o->k_norm : NULL;
 
-	p.op->rope(p.d, k->turned, D, kv->k, D, r->net->rope, 0, p.S + p.T, p.H, p.K, false, false);
-	p.op->zero(p.d, uk, (p.S + p.T - first) * D);
-	if (!adjoint)
+	if (!adjoint) {
+		p.op->zero(p.d, uk, TD);
 		p.op->zero(p.d, uv, TD);
-	p.op->attention_backward(p.d, k->dq, k->dq + TD, uk, uv, first, bk, bv, t->q, x ? x->q : NULL, k->turned, x ? x->k : NULL, kv->v,
+	}
+	p.op->attention_backward(p.d, k->dq, k->dq + TD, uk, uv, first, bk, bv, t->q, x ? x->q : NULL, kv->k, x ? x->k : NULL, kv->v,
 	    x ? x->v : NULL, t->o, x ? x->o : NULL, t->lse, x ? x->lse : NULL, k->dn, k->dn + TD, &p.shape, k->attention);
-	/* Adjoints of turned keys back to keys; those of own keys join what later chunks gave (kappa, u stream only). */
-	own_k = adjoint ? adjoint[i].k + p.S * D : k->own;
-	p.op->rope(p.d, adjoint ? adjoint[i].k : own_k, D, uk, D, r->net->rope, first, p.S + p.T - first, p.H, p.K, true, adjoint != NULL);
-	p.op->rope(p.d, k->dq, D, k->dq, D, r->net->rope, p.S, p.T, p.H, p.K, true, false);
+	/* Adjoints of own turned keys, what later chunks gave (kappa, u stream only) among them, back to keys. */
+	p.op->rope(p.d, k->own, D, uk + (p.S - first) * D, D, r->angle, p.T, p.H, p.K, true);
+	p.op->rope(p.d, k->dq, D, k->dq, D, r->angle, p.T, p.H, p.K, true);
 	if (x) {
-		p.op->rope(p.d, k->dq + TD, D, k->dq + TD, D, r->net->rope, p.S, p.T, p.H, p.K, true, false);
-		p.op->rope(p.d, bk, D, bk, D, r->net->rope, p.S, p.T, p.H, p.K, true, false);
+		p.op->rope(p.d, k->dq + TD, D, k->dq + TD, D, r->angle, p.T, p.H, p.K, true);
+		p.op->rope(p.d, bk, D, bk, D, r->angle, p.T, p.H, p.K, true);
 		p.op->copy_rows(p.d, bqkv + 2 * D, 3 * D, bv, D, p.T, D);
 	}
 	p.op->copy_rows(p.d, k->dqkv + 2 * D, 3 * D, own_v, D, p.T, D);
 	p.op->rmsnorm_backward(p.d, k->dqkv, bqkv, dq, false, 3 * D, k->dq, k->dq + TD, D, t->qkv, x ? x->qkv : NULL, 3 * D, t->rq,
 	    p.w + p.o->q_norm, p.T, p.H, p.K);
-	p.op->rmsnorm_backward(p.d, k->dqkv + D, bqkv + D, dk, false, 3 * D, own_k, bk, D, t->qkv + D, x ? x->qkv + D : NULL, 3 * D,
+	p.op->rmsnorm_backward(p.d, k->dqkv + D, bqkv + D, dk, false, 3 * D, k->own, bk, D, t->qkv + D, x ? x->qkv + D : NULL, 3 * D,
 	    t->rk, p.w + p.o->k_norm, p.T, p.H, p.K);
 }
 

@@ -27,7 +27,7 @@ struct ttt__net {
 	int64_t n_position;
 };
 
-/* n_position: the most cached and own tokens of one run. */
+/* n_position: positions in the rotary table; 0 where runs bring angles of their own. */
 enum ttt_status ttt__net_create(struct ttt__net *out, struct ttt_device *d, const struct ttt_config *c, const struct ttt__parameters *p,
     int64_t window, int64_t n_position, struct ttt_error *err);
 void ttt__net_free(struct ttt__net *n);
@@ -81,21 +81,21 @@ enum ttt_status ttt__tape_create(struct ttt__tape *out, const struct ttt__net *n
     int64_t T, struct ttt_error *err);
 void ttt__tape_free(struct ttt__tape *t, const struct ttt__net *n);
 
-/* Keys (normed, not turned) and values of one attention layer, or their adjoints: rows of D, row 0 being the oldest cached. */
+/* Keys (normed and turned by their positions) and values of one attention layer, or their adjoints: rows of D, row 0 being the oldest
+ * cached. raw: keys before they were turned, which a state's file has; NULL where nobody wants them. */
 struct ttt__kv {
-	float *k, *v;
+	float *k, *v, *raw;
 };
 
 /* Buffers between steps of a pass: made once, used by every run of at most T own and S cached tokens. */
 struct ttt__work {
 	float *y;            /* [T, D] */
-	float *turned;       /* [S + T, D] keys turned */
 	float *attention;    /* the kernels' own */
 	float *residual;     /* [2, T, D] u, b of the residual stream */
 	float *ds, *dn, *dq; /* [2, T, D] */
 	float *dh, *dac;     /* [2, T, F], [2, T, 2F], F the wider MLP */
 	float *dqkv;         /* [2, T, 3D] */
-	float *dk;           /* [S + T, D] u of turned keys */
+	float *dk;           /* [T, D] u of own turned keys */
 	float *own;          /* [4, T, D] u of own keys and values, b of own keys and values */
 	float *z, *rz;       /* [T, tile] of the vocabulary */
 	float *t1, *t2;      /* [T, D] */
@@ -121,6 +121,7 @@ struct ttt__run {
 	struct ttt__work *work;
 	struct ttt__tape *tape, *tangent; /* tangent NULL: ordinary */
 	int64_t T, S;
+	const float *angle;               /* [T, K / 2, 2] cosine and sine of the own tokens' positions */
 	const struct ttt__kv *kv;         /* [net n_layer], at the oldest cached row; own rows follow the cached; only attention entries are set */
 };
 

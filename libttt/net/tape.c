@@ -145,7 +145,6 @@ cut_work(struct ttt__work *w, struct cutter *k, const struct ttt__net *n, int64_
 	struct ttt__attention_shape shape = {.T = T, .S = S, .H = c->n_head, .K = c->d_head, .window = n->window};
 
 	w->y = cut(k, T, D);
-	w->turned = cut(k, S + T, D);
 	w->attention = cut(k, n->device->ops->attention_scratch(n->device, &shape), 1);
 	w->z = cut(k, T, w->tile);
 	w->row = cut(k, 8, T);
@@ -159,7 +158,7 @@ cut_work(struct ttt__work *w, struct cutter *k, const struct ttt__net *n, int64_
 	w->dh = cut(k, 2 * T, F);
 	w->dac = cut(k, 2 * T, 2 * F);
 	w->dqkv = cut(k, 2 * T, 3 * D);
-	w->dk = cut(k, S + T, D);
+	w->dk = cut(k, T, D);
 	w->own = cut(k, 4 * T, D);
 	w->t1 = cut(k, T, D);
 	w->t2 = cut(k, T, D);

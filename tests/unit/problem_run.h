@@ -46,6 +46,15 @@ upload_ids(struct ttt_device *d, const int32_t *ids, int64_t n)
 	return out;
 }
 
+/* The trace has keys and their adjoints unturned; the library, turned by their positions. */
+static inline void
+problem_turn(const struct problem *q, struct placed *s, float *k, bool back)
+{
+	int64_t D = q->c.d_model;
+
+	s->d->ops->rope(s->d, k, D, k, D, s->net.rope, q->S + q->T, q->c.n_head, q->c.d_head, back);
+}
+
 static inline void
 problem_place(const struct problem *q, struct placed *s, struct ttt_device *d)
 {
@@ -74,11 +83,14 @@ problem_place(const struct problem *q, struct placed *s, struct ttt_device *d)
 	s->target = upload_ids(d, q->target, q->T);
 	for (int64_t i = 0; i < n; i++)
 		if (s->net.layer[i].kind == TTT__ATTENTION) {
-			s->kv[i] = (struct ttt__kv){tiny_upload(d, q->k[i], all), tiny_upload(d, q->val[i], all)};
-			s->adjoint[i] = (struct ttt__kv){tiny_upload(d, q->ak[i], all), tiny_upload(d, q->av[i], all)};
+			s->kv[i] = (struct ttt__kv){tiny_upload(d, q->k[i], all), tiny_upload(d, q->val[i], all), tiny_upload(d, q->k[i], all)};
+			s->adjoint[i] = (struct ttt__kv){.k = tiny_upload(d, q->ak[i], all), .v = tiny_upload(d, q->av[i], all)};
+			problem_turn(q, s, s->kv[i].k, false);
+			problem_turn(q, s, s->adjoint[i].k, false);
 		}
 	s->run = (struct ttt__run){.net = &s->net, .w = {s->w, s->w + q->p.fast_offset, q->dual ? s->v : NULL}, .work = &s->work,
-	    .tape = &s->tape, .tangent = q->dual ? &s->tangent : NULL, .T = q->T, .S = q->S, .kv = s->kv};
+	    .tape = &s->tape, .tangent = q->dual ? &s->tangent : NULL, .T = q->T, .S = q->S,
+	    .angle = s->net.rope + q->S * q->c.d_head, .kv = s->kv};
 }
 
 static inline void
@@ -91,6 +103,7 @@ problem_leave(struct placed *s)
 	for (int64_t i = 0; i < LAYERS; i++) {
 		ttt__device_release(s->d, s->kv[i].k);
 		ttt__device_release(s->d, s->kv[i].v);
+		ttt__device_release(s->d, s->kv[i].raw);
 		ttt__device_release(s->d, s->adjoint[i].k);
 		ttt__device_release(s->d, s->adjoint[i].v);
 	}
@@ -184,7 +197,8 @@ problem_run(const struct problem *q, struct outcome *o, struct ttt_device *d)
 	o->g = tiny_download(d, s.g, q->p.n_float);
 	for (int64_t l = q->first; l < q->last; l++)
 		if (s.net.layer[l].kind == TTT__ATTENTION) {
-			o->k[l] = tiny_download(d, s.kv[l].k, all);
+			problem_turn(q, &s, s.adjoint[l].k, true);
+			o->k[l] = tiny_download(d, s.kv[l].raw, all);
 			o->v[l] = tiny_download(d, s.kv[l].v, all);
 			o->ak[l] = tiny_download(d, s.adjoint[l].k, all);
 			o->av[l] = tiny_download(d, s.adjoint[l].v, all);

@@ -29,11 +29,11 @@ twin_run(struct twin *z, int64_t i)
 
 	for (int64_t j = z->split; j < z->n_layer; j++)
 		if (z->net.layer[j].kind == TTT__ATTENTION) {
-			l->kv_at[j] = (struct ttt__kv){l->kv[j].k + at, l->kv[j].v + at};
-			l->adjoint_at[j] = (struct ttt__kv){l->adjoint[j].k + at, l->adjoint[j].v + at};
+			l->kv_at[j] = (struct ttt__kv){.k = l->kv[j].k + at, .v = l->kv[j].v + at};
+			l->adjoint_at[j] = (struct ttt__kv){.k = l->adjoint[j].k + at, .v = l->adjoint[j].v + at};
 		}
 	return (struct ttt__run){.net = &z->net, .w = {.slow = z->o.weights, .fast = l->w}, .work = &l->chunk, .tape = &l->suffix[i], .T = l->C,
-	    .S = S, .kv = l->kv_at};
+	    .S = S, .angle = z->net.rope + first * z->net.config.d_head, .kv = l->kv_at};
 }
 
 /* The prefix and the inner steps, weights left at W_n; inner and outer row weights as the lane keeps them. */
@@ -42,7 +42,7 @@ twin_sweep(struct twin *z, const int32_t *ids)
 {
 	struct ttt__lane *l = &z->l;
 	struct ttt__run whole = {.net = &z->net, .w = {.slow = z->o.weights, .fast = z->o.weights + z->net.parameters->fast_offset},
-	    .work = &l->whole, .tape = &l->prefix, .T = l->T, .kv = l->kv};
+	    .work = &l->whole, .tape = &l->prefix, .T = l->T, .angle = z->net.rope, .kv = l->kv};
 
 	z->d->ops->upload(z->d, l->ids, ids, (size_t)(l->T + 1) * sizeof *ids);
 	ttt__embed_forward(&whole, l->prefix.layer[0].x, l->ids);

@@ -17,6 +17,7 @@ struct bench {
 	int64_t n_sequence, seq_length; /* of a training step; 0: the command's own */
 	int64_t *context;    /* lengths to measure at */
 	size_t n_context;
+	bool filled;         /* --filled */
 	double seconds;      /* least duration of one timing */
 };
 

@@ -1,6 +1,7 @@
 /* Cost of a token by context length: learning in a window (TTT), the window alone, full attention.
  *
- * TTT and the window are read to each length in truth and timed over the last stretch of it, since what is claimed is that nothing grows.
+ * TTT is read to each length in truth and timed over the last stretch of it, since what is claimed is that nothing grows; with --filled,
+ * for shapes that read a hundred tokens a second, it is timed with a full window.
  * Full attention's cost of a token at position n is timed with a cache filled to n: reading so far would take hours. Its mean cost over
  * the first n tokens follows, since the cost is a straight line in the position. */
 #include "bench/bench.h"
@@ -66,13 +67,13 @@ static enum ttt_status
 measure(const struct bench *b, const struct ttt_ids *ids, struct ttt_error *err)
 {
 	const struct ttt_config *c = ttt_model_config(b->t->model);
-	int64_t stretch = (STRETCH + c->chunk - 1) / c->chunk * c->chunk, done = 0;
+	int64_t stretch = b->filled ? c->chunk : (STRETCH + c->chunk - 1) / c->chunk * c->chunk, done = 0;
 	struct series first = {0}, full_start = {0};
 	struct ttt_session *ttt = NULL, *window = NULL;
-	enum ttt_status status = bench_session(&ttt, b, TTT_WINDOW, 0, err);
+	enum ttt_status status = bench_session(&ttt, b, TTT_WINDOW, b->filled ? -1 : 0, err);
 
 	if (!status)
-		status = bench_session(&window, b, TTT_WINDOW, 0, err);
+		status = bench_session(&window, b, TTT_WINDOW, -1, err);
 	if (!status)
 		status = time_full(b, ids, 0, &full_start, err);
 	for (size_t i = 0; i < b->n_context && !status; i++) {
@@ -82,11 +83,8 @@ measure(const struct bench *b, const struct ttt_ids *ids, struct ttt_error *err)
 		char length[32];
 
 		name_length(length, sizeof length, n);
-		if (n - 3 * stretch > done) {
+		if (!b->filled && n - 3 * stretch > done)
 			status = read_on(ttt, ids, n - 3 * stretch - done, true, err);
-			if (!status)
-				status = read_on(window, ids, 4 * c->window, false, err);
-		}
 		for (int r = 0; r < 3 && !status; r++) {
 			if ((status = time_tokens(ttt, ids, stretch, true, &taken, err)) == TTT_OK)
 				bench_add(&t, taken);
@@ -123,7 +121,7 @@ bench_length(struct tool *t, int argc, char **argv)
 	int64_t n_byte;
 	enum ttt_status status;
 
-	bench_options(&b, t, "[--config FILE] [--context N,N,...]", "Cost of a token by context length.", argc, argv);
+	bench_options(&b, t, "[--config FILE] [--context N,N,...] [--filled]", "Cost of a token by context length.", argc, argv);
 	status = bench_open(&b, &err);
 	if (!status)
 		status = bench_ids(&b, &ids, &n_byte, &err);

@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { OPT_CONFIG = TOOL_LONG, OPT_JSON, OPT_TEXT, OPT_ROUNDS, OPT_SECONDS, OPT_SEQUENCES, OPT_SEQ_LENGTH, OPT_CONTEXT };
+enum { OPT_CONFIG = TOOL_LONG, OPT_JSON, OPT_TEXT, OPT_ROUNDS, OPT_SECONDS, OPT_SEQUENCES, OPT_SEQ_LENGTH, OPT_CONTEXT, OPT_FILLED };
 
 static const struct tool_option options[] = {
 	{ OPT_CONFIG, "config", "FILE", "a shape to measure with random weights (default: the embedded model)" },
@@ -14,6 +14,7 @@ static const struct tool_option options[] = {
 	{ OPT_SEQUENCES, "sequences", "N", "sequences of a training step (default: 2)" },
 	{ OPT_SEQ_LENGTH, "seq-length", "N", "tokens of a training sequence (default: the configuration's)" },
 	{ OPT_CONTEXT, "context", "N,N,...", "lengths to measure at, K and M allowed (default: 8K,32K,128K,1M)" },
+	{ OPT_FILLED, "filled", NULL, "length: time TTT with a full window, not after reading so far" },
 	{ OPT_JSON, "json", NULL, "JSON Lines" },
 	{ 0 }
 };
@@ -71,6 +72,9 @@ bench_options(struct bench *b, struct tool *t, const char *synopsis, const char 
 			break;
 		case OPT_SEQ_LENGTH:
 			b->seq_length = tool_integer(t, "--seq-length", optarg, 1, 1 << 24);
+			break;
+		case OPT_FILLED:
+			b->filled = true;
 			break;
 		case OPT_CONTEXT:
 			take_contexts(b, t, optarg);

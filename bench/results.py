@@ -1,0 +1,69 @@
+#!/usr/bin/env python3
+"""Run ttt-bench and print its rows as Markdown tables: results.py [--quick] [TABLE...] > RESULTS.md
+
+Tables: absorb, meta, length, decode, start (all). --quick leaves out the 125M shape, whose steps take minutes. Every figure is the median
+of its rounds, least and greatest behind it; shares are of the matrix-product peak timed by turns in the same run."""
+import json
+import os
+import subprocess
+import sys
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+BENCH = os.path.join(HERE, "ttt-bench")
+BIG = os.path.join(HERE, "configs", "125m.json")
+
+
+def rows(*arguments):
+    out = subprocess.run([BENCH, *arguments, "--json"], check=True, capture_output=True, text=True).stdout
+    return [json.loads(line) for line in out.splitlines()]
+
+
+def show(value):
+    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.4g}"
+
+
+def table(title, command, some):
+    print(f"\n## {title}\n\n`ttt-bench {command}`\n\n| shape | threads | figure | median | least .. greatest | unit |\n|---|---|---|---|---|---|")
+    for r in some:
+        name = r["name"] + (f" ({r['detail']})" if "detail" in r else "")
+        spread = f"{show(r['least'])} .. {show(r['most'])}" if r["least"] != r["most"] else ""
+        print(f"| {r['config']} | {r['threads'] or ''} | {name} | {show(r['value'])} | {spread} | {r['unit']} |")
+    sys.stdout.flush()
+
+
+def machine():
+    model = next((line.split(":", 1)[1].strip() for line in open("/proc/cpuinfo") if line.startswith("model name")), "?")
+    flags = next((line for line in open("/proc/cpuinfo") if line.startswith("flags")), "")
+    level = "AVX-512" if " avx512f" in flags else "AVX2" if " avx2" in flags else "neither AVX2 nor AVX-512"
+    commit = subprocess.run(["git", "-C", HERE, "rev-parse", "--short", "HEAD"], capture_output=True, text=True).stdout.strip()
+    print(f"# Results\n\nMade by `bench/results.py` at {commit or '?'} on: {model}, {os.cpu_count()} processors, {level}.")
+
+
+def main():
+    wanted = [a for a in sys.argv[1:] if not a.startswith("--")] or ["absorb", "meta", "length", "decode", "start"]
+    big = "--quick" not in sys.argv
+    machine()
+    if "absorb" in wanted:
+        some = rows("absorb", "--threads", "1") + rows("absorb")
+        if big:
+            some += rows("absorb", "--config", BIG, "--rounds", "5", "--seconds", "0")
+        table("Absorb", "absorb [--config bench/configs/125m.json --rounds 5 --seconds 0]", some)
+    if "meta" in wanted:
+        some = rows("meta")
+        if big:
+            some += rows("meta", "--config", BIG, "--rounds", "1", "--seconds", "0", "--sequences", "1")
+        table("Meta-training", "meta [--config bench/configs/125m.json --rounds 1 --seconds 0 --sequences 1]", some)
+    if "length" in wanted:
+        some = rows("length")
+        if big:
+            some += rows("length", "--config", BIG, "--context", "8K,32K,128K", "--filled")
+        table("Cost by context length", "length [--config bench/configs/125m.json --context 8K,32K,128K --filled]", some)
+    if "decode" in wanted:
+        some = rows("decode") + (rows("decode", "--config", BIG, "--rounds", "3") if big else [])
+        table("Generating", "decode [--config bench/configs/125m.json --rounds 3]", some)
+    if "start" in wanted:
+        table("Start-up", "start", rows("start"))
+
+
+if __name__ == "__main__":
+    main()

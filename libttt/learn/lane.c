@@ -80,7 +80,7 @@ make_chunks(struct ttt__lane *l, struct ttt_error *err)
 	if (!l->suffix)
 		return ttt__fail_memory(err, "the tapes");
 	for (int64_t i = 0; i < l->n; i++) {
-		status = ttt__tape_create(&l->suffix[i], n, TTT__TAPE_VALUES, n->split, n->n_layer, l->C, err);
+		status = ttt__tape_create(&l->suffix[i], n, TTT__TAPE_STACKED, n->split, n->n_layer, l->C, err);
 		if (status)
 			return status;
 		l->suffix[i].layer[n->split].x = l->h + i * l->C * n->config.d_model;

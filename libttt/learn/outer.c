@@ -113,6 +113,7 @@ reverse(struct ttt__lane *l, const struct ttt__outer *o)
 			ttt__inner_adjoint(d, l->v, l->lambda, step, fast, o->inner_rate, o->inner_clip, l->norm[i]);
 			r.w.v = l->v;
 			r.tangent = &l->tangent;
+			ttt__tape_stack(&l->tangent, r.tape, l->net, l->net->split, l->net->n_layer, l->C);
 			ttt__net_tangent(&r);
 			ttt__head_tangent(&r);
 		}

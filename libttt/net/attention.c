@@ -114,15 +114,11 @@ ttt__attention_backward(const struct ttt__run *r, const struct ttt__gradients *g
 	p.op->rmsnorm_backward(p.d, k->ds, k->ds + TD, s ? s + p.o->post_attention_norm : NULL, false, D, k->residual, k->residual + TD, D, t->s,
 	    x ? x->s : NULL, D, t->r2, p.w + p.o->post_attention_norm, p.T, 1, D);
 	if (s)
-		p.op->gemm(p.d, true, false, D, D, p.T, 1, k->ds, D, t->o, D, 1, s + p.o->o, D);
-	if (s && x)
-		p.op->gemm(p.d, true, false, D, D, p.T, 1, k->ds + TD, D, x->o, D, 1, s + p.o->o, D);
+		p.op->gemm(p.d, true, false, D, D, rows, 1, k->ds, D, t->o, D, 1, s + p.o->o, D);
 	p.op->gemm(p.d, false, false, rows, D, D, 1, k->ds, D, p.w + p.o->o, D, 0, k->dn, D);
 	scores_backward(r, g, i, adjoint);
 	if (s)
-		p.op->gemm(p.d, true, false, 3 * D, D, p.T, 1, k->dqkv, 3 * D, t->n, D, 1, s + p.o->q, D);
-	if (s && x)
-		p.op->gemm(p.d, true, false, 3 * D, D, p.T, 1, k->dqkv + 3 * TD, 3 * D, x->n, D, 1, s + p.o->q, D);
+		p.op->gemm(p.d, true, false, 3 * D, D, rows, 1, k->dqkv, 3 * D, t->n, D, 1, s + p.o->q, D);
 	if (stop && !s)
 		return;
 	p.op->gemm(p.d, false, false, rows, D, 3 * D, 1, k->dqkv, 3 * D, p.w + p.o->q, D, 0, k->dn, D);

@@ -73,7 +73,7 @@ ttt__head_tangent(const struct ttt__run *r)
 	d->ops->rmsnorm_tangent(d, x->n, D, NULL, x->x, D, t->x, D, t->r, r->w.slow + r->net->parameters->final_norm, r->T, 1, D);
 }
 
-/* Ordinary: dE_j += P_j' (om n) by tiles, less om n at the targets. t1 = om n. */
+/* Ordinary: dE_j += P_j' (om n) by tiles, less om n at the targets. t = om n. */
 static void
 embedding_gradient(const struct ttt__run *r, float *dE, const int32_t *target, const float *om)
 {
@@ -84,15 +84,15 @@ embedding_gradient(const struct ttt__run *r, float *dE, const int32_t *target, c
 	int64_t T = r->T, D = r->net->config.d_model, V = r->net->config.n_vocab;
 	const float *E = r->w.slow + r->net->parameters->embed;
 
-	op->combine_rows(d, k->t1, om, t->n, NULL, NULL, T, D);
+	op->combine_rows(d, k->t, om, t->n, NULL, NULL, T, D);
 	for (int64_t j = 0; j < V; j += k->tile) {
 		int64_t n = V - j < k->tile ? V - j : k->tile;
 
 		op->gemm(d, false, true, T, n, D, 1, t->n, D, E + j * D, D, 0, k->z, n);
 		op->softmax_known(d, k->z, NULL, t->lse, T, n);
-		op->gemm(d, true, false, n, D, T, 1, k->z, n, k->t1, D, 1, dE + j * D, D);
+		op->gemm(d, true, false, n, D, T, 1, k->z, n, k->t, D, 1, dE + j * D, D);
 	}
-	op->scatter_rows(d, dE, target, -1, k->t1, T, D);
+	op->scatter_rows(d, dE, target, -1, k->t, T, D);
 }
 
 /* Dual: u of n (in dn, which already holds om_out (m - E_y) - om_in c m) += om_in (p rz) E, and
@@ -107,22 +107,20 @@ dual_tiles(const struct ttt__run *r, float *dE, const int32_t *target, const flo
 	int64_t T = r->T, D = r->net->config.d_model, V = r->net->config.n_vocab;
 	const float *E = r->w.slow + r->net->parameters->embed;
 
-	op->combine_rows(d, k->t1, a, t->n, om_in, x->n, T, D);
-	op->combine_rows(d, k->t2, om_in, t->n, NULL, NULL, T, D);
+	op->combine_rows(d, k->t, a, t->n, om_in, x->n, T, D);
+	op->combine_rows(d, k->t + T * D, om_in, t->n, NULL, NULL, T, D);
 	for (int64_t j = 0; j < V; j += k->tile) {
 		int64_t n = V - j < k->tile ? V - j : k->tile;
 
-		op->gemm(d, false, true, T, n, D, 1, t->n, D, E + j * D, D, 0, k->z, n);
-		op->gemm(d, false, true, T, n, D, 1, x->n, D, E + j * D, D, 0, k->rz, n);
-		op->softmax_known(d, k->z, k->rz, t->lse, T, n);
-		op->gemm(d, false, false, T, D, n, 1, k->rz, n, E + j * D, D, j ? 1 : 0, k->y, D);
-		op->gemm(d, true, false, n, D, T, 1, k->z, n, k->t1, D, 1, dE + j * D, D);
-		op->gemm(d, true, false, n, D, T, 1, k->rz, n, k->t2, D, 1, dE + j * D, D);
+		op->gemm(d, false, true, 2 * T, n, D, 1, t->n, D, E + j * D, D, 0, k->z, n); /* n and rn lie stacked */
+		op->softmax_known(d, k->z, k->z + T * n, t->lse, T, n);
+		op->gemm(d, false, false, T, D, n, 1, k->z + T * n, n, E + j * D, D, j ? 1 : 0, k->y, D);
+		op->gemm(d, true, false, n, D, 2 * T, 1, k->z, n, k->t, D, 1, dE + j * D, D);
 	}
 	op->combine_rows(d, k->y, om_in, k->y, NULL, NULL, T, D);
 	op->axpy(d, k->dn, 1, k->y, T * D);
-	op->combine_rows(d, k->t1, om_out, t->n, om_in, x->n, T, D);
-	op->scatter_rows(d, dE, target, -1, k->t1, T, D);
+	op->combine_rows(d, k->t, om_out, t->n, om_in, x->n, T, D);
+	op->scatter_rows(d, dE, target, -1, k->t, T, D);
 }
 
 void
@@ -144,8 +142,8 @@ ttt__head_backward(const struct ttt__run *r, const struct ttt__gradients *g, con
 		op->dot_rows(d, c, x->n, t->m, T, D);
 		/* a = - om_in c, as rows of one element; u += a m; w = om_out + a */
 		op->combine_rows(d, a, inner->minus, c, NULL, NULL, T, 1);
-		op->combine_rows(d, k->t1, a, t->m, NULL, NULL, T, D);
-		op->axpy(d, k->dn, 1, k->t1, T * D);
+		op->combine_rows(d, k->t, a, t->m, NULL, NULL, T, D);
+		op->axpy(d, k->dn, 1, k->t, T * D);
 		op->add(d, w, a, outer->om, T);
 		dual_tiles(r, dE, target, inner->om, outer->om, w);
 	} else if (dE) {

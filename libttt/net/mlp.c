@@ -88,17 +88,13 @@ ttt__mlp_backward(const struct ttt__run *r, const struct ttt__gradients *g, int6
 	p.op->rmsnorm_backward(p.d, k->ds, k->ds + TD, p.d_post, false, D, k->residual, k->residual + TD, D, t->s, x ? x->s : NULL, D, t->r2,
 	    p.post, p.T, 1, D);
 	if (p.d_out)
-		p.op->gemm(p.d, true, false, D, F, p.T, 1, k->ds, D, t->h, F, p.keep, p.d_out, F);
-	if (p.d_out && x)
-		p.op->gemm(p.d, true, false, D, F, p.T, 1, k->ds + TD, D, x->h, F, 1, p.d_out, F);
+		p.op->gemm(p.d, true, false, D, F, x ? 2 * p.T : p.T, 1, k->ds, D, t->h, F, p.keep, p.d_out, F);
 	p.op->gemm(p.d, false, false, x ? 2 * p.T : p.T, F, D, 1, k->ds, D, p.out, F, 0, k->dh, F);
 	if (p.v_out && x)
 		p.op->gemm(p.d, false, false, p.T, F, D, 1, k->ds + TD, D, p.v_out, F, 1, k->dh, F);
 	p.op->swiglu_backward(p.d, k->dac, k->dac + 2 * TF, t->ac, x ? x->ac : NULL, k->dh, k->dh + TF, p.T, F);
 	if (p.d_in)
-		p.op->gemm(p.d, true, false, 2 * F, D, p.T, 1, k->dac, 2 * F, t->n, D, p.keep, p.d_in, D);
-	if (p.d_in && rx)
-		p.op->gemm(p.d, true, false, 2 * F, D, p.T, 1, k->dac + 2 * TF, 2 * F, x->n, D, 1, p.d_in, D);
+		p.op->gemm(p.d, true, false, 2 * F, D, rx ? 2 * p.T : p.T, 1, k->dac, 2 * F, t->n, D, p.keep, p.d_in, D);
 	if (stop && !p.d_pre)
 		return;
 	p.op->gemm(p.d, false, false, rx ? 2 * p.T : p.T, D, 2 * F, 1, k->dac, 2 * F, p.in, D, 0, k->dn, D);

@@ -72,13 +72,18 @@ struct ttt__tape {
 
 enum ttt__tape_kind {
 	TTT__TAPE_VALUES,   /* everything a backward needs */
-	TTT__TAPE_TANGENTS, /* the same for tangents */
+	TTT__TAPE_STACKED,  /* the same, with room behind n, o and h for their tangents */
+	TTT__TAPE_TANGENTS, /* the same for tangents, but for n, o and h */
 	TTT__TAPE_SHARED    /* forward only: all layers use the same memory */
 };
 
 /* A tape for T tokens and layers first .. last - 1; the head's part where last is the net's end. */
 enum ttt_status ttt__tape_create(struct ttt__tape *out, const struct ttt__net *n, enum ttt__tape_kind kind, int64_t first, int64_t last,
     int64_t T, struct ttt_error *err);
+/* Have a tape of tangents keep n, o and h behind those of a stacked tape: the gradient of a weight is then one product,
+ * [u; b]' [x; rx] (METAGRAD.md section 4). */
+void ttt__tape_stack(struct ttt__tape *tangent, const struct ttt__tape *values, const struct ttt__net *n, int64_t first, int64_t last,
+    int64_t T);
 void ttt__tape_free(struct ttt__tape *t, const struct ttt__net *n);
 
 /* Keys (normed and turned by their positions) and values of one attention layer, or their adjoints: rows of D, row 0 being the oldest
@@ -97,8 +102,8 @@ struct ttt__work {
 	float *dqkv;         /* [2, T, 3D] */
 	float *dk;           /* [T, D] u of own turned keys */
 	float *own;          /* [4, T, D] u of own keys and values, b of own keys and values */
-	float *z, *rz;       /* [T, tile] of the vocabulary */
-	float *t1, *t2;      /* [T, D] */
+	float *z;            /* [2, T, tile] of the vocabulary, logits and their tangents; a narrower tile's rows lie closer */
+	float *t;            /* [2, T, D] */
 	float *row;          /* [8, T] */
 	int64_t tile;        /* columns */
 	float *memory;
@@ -119,7 +124,7 @@ struct ttt__run {
 	const struct ttt__net *net;
 	struct ttt__weights w;
 	struct ttt__work *work;
-	struct ttt__tape *tape, *tangent; /* tangent NULL: ordinary */
+	struct ttt__tape *tape, *tangent; /* tangent NULL: ordinary; else it is stacked on the tape */
 	int64_t T, S;
 	const float *angle;               /* [T, K / 2, 2] cosine and sine of the own tokens' positions */
 	const struct ttt__kv *kv;         /* [net n_layer], at the oldest cached row; own rows follow the cached; only attention entries are set */

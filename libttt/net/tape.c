@@ -28,23 +28,24 @@ widest(const struct ttt_config *c)
 	return c->d_ff > c->d_prime ? c->d_ff : c->d_prime;
 }
 
+/* room: rows of n, o and h, which a weight's gradient is a product with; 0: lent by another tape. */
 static void
 cut_layer(struct ttt__layer_tape *t, struct cutter *k, const struct ttt_config *c, enum ttt__layer_kind kind, bool tangent, int64_t T,
-    bool with_x)
+    int64_t room, bool with_x)
 {
 	int64_t D = c->d_model, H = c->n_head, F = kind == TTT__PRIME ? c->d_prime : c->d_ff;
 
 	*t = (struct ttt__layer_tape){0};
 	if (with_x)
 		t->x = cut(k, T, D);
-	t->n = cut(k, T, D);
+	t->n = cut(k, room, D);
 	t->s = cut(k, T, D);
 	t->r1 = tangent ? NULL : cut(k, T, 1);
 	t->r2 = tangent ? NULL : cut(k, T, 1);
 	if (kind == TTT__ATTENTION) {
 		t->qkv = cut(k, T, 3 * D);
 		t->q = cut(k, T, D);
-		t->o = cut(k, T, D);
+		t->o = cut(k, room, D);
 		t->lse = cut(k, T, H);
 		t->rq = tangent ? NULL : cut(k, T, H);
 		t->rk = tangent ? NULL : cut(k, T, H);
@@ -52,18 +53,18 @@ cut_layer(struct ttt__layer_tape *t, struct cutter *k, const struct ttt_config *
 		t->v = tangent ? cut(k, T, D) : NULL;
 	} else {
 		t->ac = cut(k, T, 2 * F);
-		t->h = cut(k, T, F);
+		t->h = cut(k, room, F);
 	}
 }
 
 static void
-cut_head(struct ttt__head_tape *t, struct cutter *k, const struct ttt_config *c, bool tangent, int64_t T)
+cut_head(struct ttt__head_tape *t, struct cutter *k, const struct ttt_config *c, bool tangent, int64_t T, int64_t room)
 {
 	int64_t D = c->d_model;
 
 	*t = (struct ttt__head_tape){0};
 	t->x = cut(k, T, D);
-	t->n = cut(k, T, D);
+	t->n = cut(k, room, D);
 	if (tangent)
 		return;
 	t->m = cut(k, T, D);
@@ -84,8 +85,8 @@ cut_shared(struct ttt__tape *out, struct cutter *k, const struct ttt__net *n, in
 	wide.d_ff = widest(&n->config);
 	x[0] = cut(k, T, wide.d_model);
 	x[1] = cut(k, T, wide.d_model);
-	cut_layer(&attention, k, &wide, TTT__ATTENTION, false, T, false);
-	cut_layer(&mlp, k, &wide, TTT__MLP, false, T, false);
+	cut_layer(&attention, k, &wide, TTT__ATTENTION, false, T, T, false);
+	cut_layer(&mlp, k, &wide, TTT__MLP, false, T, T, false);
 	for (int64_t i = first; i < last; i++) {
 		out->layer[i] = n->layer[i].kind == TTT__ATTENTION ? attention : mlp;
 		out->layer[i].x = x[i % 2];
@@ -96,14 +97,15 @@ static void
 cut_tape(struct ttt__tape *out, struct cutter *k, const struct ttt__net *n, enum ttt__tape_kind kind, int64_t first, int64_t last, int64_t T)
 {
 	bool tangent = kind == TTT__TAPE_TANGENTS;
+	int64_t room = tangent ? 0 : kind == TTT__TAPE_STACKED ? 2 * T : T;
 
 	if (kind == TTT__TAPE_SHARED)
 		cut_shared(out, k, n, first, last, T);
 	else
 		for (int64_t i = first; i < last; i++)
-			cut_layer(&out->layer[i], k, &n->config, n->layer[i].kind, tangent, T, !(tangent && i == n->split));
+			cut_layer(&out->layer[i], k, &n->config, n->layer[i].kind, tangent, T, room, !(tangent && i == n->split));
 	if (last == n->n_layer)
-		cut_head(&out->head, k, &n->config, tangent, T);
+		cut_head(&out->head, k, &n->config, tangent, T, room);
 }
 
 enum ttt_status
@@ -129,6 +131,23 @@ ttt__tape_create(struct ttt__tape *out, const struct ttt__net *n, enum ttt__tape
 }
 
 void
+ttt__tape_stack(struct ttt__tape *tangent, const struct ttt__tape *values, const struct ttt__net *n, int64_t first, int64_t last, int64_t T)
+{
+	int64_t D = n->config.d_model;
+
+	for (int64_t i = first; i < last; i++) {
+		const struct ttt__layer_tape *t = &values->layer[i];
+		int64_t F = n->layer[i].kind == TTT__PRIME ? n->config.d_prime : n->config.d_ff;
+
+		tangent->layer[i].n = t->n + T * D;
+		tangent->layer[i].o = t->o ? t->o + T * D : NULL;
+		tangent->layer[i].h = t->h ? t->h + T * F : NULL;
+	}
+	if (last == n->n_layer)
+		tangent->head.n = values->head.n + T * D;
+}
+
+void
 ttt__tape_free(struct ttt__tape *t, const struct ttt__net *n)
 {
 	free(t->layer);
@@ -146,11 +165,10 @@ cut_work(struct ttt__work *w, struct cutter *k, const struct ttt__net *n, int64_
 
 	w->y = cut(k, T, D);
 	w->attention = cut(k, n->device->ops->attention_scratch(n->device, &shape), 1);
-	w->z = cut(k, T, w->tile);
+	w->z = cut(k, backward ? 2 * T : T, w->tile);
 	w->row = cut(k, 8, T);
 	if (!backward)
 		return;
-	w->rz = cut(k, T, w->tile);
 	w->residual = cut(k, 2 * T, D);
 	w->ds = cut(k, 2 * T, D);
 	w->dn = cut(k, 2 * T, D);
@@ -160,8 +178,7 @@ cut_work(struct ttt__work *w, struct cutter *k, const struct ttt__net *n, int64_
 	w->dqkv = cut(k, 2 * T, 3 * D);
 	w->dk = cut(k, T, D);
 	w->own = cut(k, 4 * T, D);
-	w->t1 = cut(k, T, D);
-	w->t2 = cut(k, T, D);
+	w->t = cut(k, 2 * T, D);
 }
 
 /* Columns of a tile of the vocabulary: some MB of logits at a time, all tiles about equal, and rows never a large power of two apart, which

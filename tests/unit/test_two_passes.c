@@ -108,6 +108,7 @@ tangent_form(struct twin *z, int64_t i, bool v)
 	if (v) {
 		r.w.v = l->v;
 		r.tangent = &l->tangent;
+		ttt__tape_stack(&l->tangent, r.tape, &z->net, z->split, z->n_layer, l->C);
 		ttt__net_tangent(&r);
 		ttt__head_tangent(&r);
 	}

@@ -1,0 +1,259 @@
+#!/usr/bin/env python3
+"""The network of ttt in JAX on the CPU, compiled by XLA: a step of meta-training (meta), and an ordinary one (plain).
+
+Usage: jax_ttt.py meta|plain MODEL IDS [--threads N] [--seq T] [--batch B] [--steps N]
+
+MODEL is a model directory, IDS a file of token ids, a sequence a line. Prints JSON Lines. Compiling is timed by itself."""
+
+import argparse
+import functools
+import os
+import statistics
+import time
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from safetensors.flax import load_file
+
+import common
+
+
+def load(directory):
+    """The configuration and the float32 weights of a model directory; fast ones apart. What one product reads lies in one array."""
+    cfg = common.read_config(directory)
+    file = {name: w.astype(jnp.float32) for name, w in load_file(os.path.join(directory, "model.safetensors")).items()}
+
+    def block(n):
+        def w(name):
+            return file[f"model.layers.{n}.{name}.weight"]
+
+        b = {
+            "input_norm": w("input_layernorm"),
+            "qkv": jnp.concatenate([w(f"self_attn.{x}_proj") for x in "qkv"]),
+            "q_norm": w("self_attn.q_norm"),
+            "k_norm": w("self_attn.k_norm"),
+            "o": w("self_attn.o_proj"),
+            "post_attention_norm": w("post_attention_layernorm"),
+            "pre_ffn_norm": w("pre_feedforward_layernorm"),
+            "gate_up": jnp.concatenate([w("mlp.gate_proj"), w("mlp.up_proj")]),
+            "down": w("mlp.down_proj"),
+            "post_ffn_norm": w("post_feedforward_layernorm"),
+        }
+        if n >= cfg.layers - cfg.suffix:
+            b |= {"pre_prime_norm": w("pre_prime_layernorm"), "post_prime_norm": w("post_prime_layernorm")}
+        return b
+
+    def prime(n):
+        gate, up, down = (file[f"model.layers.{n}.prime_mlp.{x}_proj.weight"] for x in ("gate", "up", "down"))
+        return {"gate_up": jnp.concatenate([gate, up]), "down": down}
+
+    return cfg, {
+        "embed": file["model.embed_tokens.weight"],
+        "blocks": [block(n) for n in range(cfg.layers)],
+        "norm": file["model.norm.weight"],
+        "fast": [prime(n) for n in range(cfg.layers - cfg.suffix, cfg.layers)],
+    }
+
+
+def rope_table(cfg, positions):
+    """Cosines and sines [positions, 1, head / 2] of neighbouring pairs."""
+    rates = cfg.theta ** (-np.arange(0, cfg.head, 2) / cfg.head)
+    angles = np.arange(positions)[:, None, None] * rates
+    return jnp.array(np.cos(angles), jnp.float32), jnp.array(np.sin(angles), jnp.float32)
+
+
+def rotate(x, rope):
+    cos, sin = rope
+    a, b = x[..., 0::2], x[..., 1::2]
+    return jnp.stack([a * cos - b * sin, a * sin + b * cos], -1).reshape(x.shape)
+
+
+def norm(cfg, x, weight):
+    return x * jax.lax.rsqrt(jnp.square(x).mean(-1, keepdims=True) + cfg.eps) * weight
+
+
+def swiglu(x, w):
+    gate, up = jnp.split(x @ w["gate_up"].T, 2, -1)
+    return (jax.nn.silu(gate) * up) @ w["down"].T
+
+
+def keys(cfg, b, x, rope):
+    """Queries, keys and values [T, H, K] of a block, the first two normalised and rotated."""
+    qkv = (norm(cfg, x, b["input_norm"]) @ b["qkv"].T).reshape(-1, 3, cfg.heads, cfg.head)
+    q, k = norm(cfg, qkv[:, 0], b["q_norm"]), norm(cfg, qkv[:, 1], b["k_norm"])
+    return rotate(q, rope), rotate(k, rope), qkv[:, 2]
+
+
+def look(cfg, q, k, v, seen):
+    """Softmax attention of [..., T, H, K] over [..., S, H, K]; seen [..., T, S] or less."""
+    scores = jnp.einsum("...qhk,...shk->...hqs", q * cfg.head**-0.5, k)
+    p = jax.nn.softmax(jnp.where(seen, scores, -jnp.inf), -1)
+    return jnp.einsum("...hqs,...shk->...qhk", p, v).reshape(*q.shape[:-2], -1)
+
+
+def rest(cfg, b, fast, x, o):
+    """What follows attention in a block: its output projection, the prime MLP where there is one, the ordinary one."""
+    x = x + norm(cfg, o @ b["o"].T, b["post_attention_norm"])
+    if fast is not None:
+        x = x + norm(cfg, swiglu(norm(cfg, x, b["pre_prime_norm"]), fast), b["post_prime_norm"])
+    return x + norm(cfg, swiglu(norm(cfg, x, b["pre_ffn_norm"]), b), b["post_ffn_norm"])
+
+
+def look_whole(cfg, q, k, v):
+    """Attention of a whole sequence: a window as blocks of queries over two blocks of keys."""
+    T, W = q.shape[0], cfg.window
+    if not W or W >= T:
+        return look(cfg, q, k, v, np.tri(T, dtype=bool))
+    n = -(-T // W)
+    back = W + np.arange(W)[:, None] - np.arange(2 * W)
+    seen = np.broadcast_to((back >= 0) & (back < W), (n, 1, W, 2 * W)).copy()
+    seen[0, :, :, :W] = False
+    q, k, v = (jnp.pad(x, ((0, n * W - T), (0, 0), (0, 0))).reshape(n, W, *x.shape[1:]) for x in (q, k, v))
+    k, v = (jnp.concatenate([jnp.roll(x, 1, 0), x], 1) for x in (k, v))
+    return look(cfg, q, k, v, seen).reshape(n * W, -1)[:T]
+
+
+def whole_block(cfg, b, fast, x, rope):
+    return rest(cfg, b, fast, x, look_whole(cfg, *keys(cfg, b, x, rope)))
+
+
+def mean_loss(cfg, weights, x, targets):
+    """Mean loss over the targets that are not BOS."""
+    logits = norm(cfg, x, weights["norm"]) @ weights["embed"].T
+    nll = jax.nn.logsumexp(logits, -1) - jnp.take_along_axis(logits, targets[:, None], 1)[:, 0]
+    mask = targets != cfg.bos
+    return (nll * mask).sum() / jnp.maximum(mask.sum(), 1)
+
+
+def clip(grads, limit):
+    """Gradients scaled to a global norm of at most limit, and that norm; the scale has a derivative also where all are zero."""
+    square = sum(jnp.square(g).sum() for g in jax.tree.leaves(grads))
+    size = jnp.sqrt(jnp.where(square > 0, square, 1))
+    scale = jnp.where((limit > 0) & (square > 0) & (size >= limit), limit / size, 1)
+    return jax.tree.map(lambda g: g * scale, grads), jnp.sqrt(square)
+
+
+def meta_losses(cfg, weights, ids):
+    """One sequence [T + 1] read as ttt-absorb reads it: chunk losses, each taken before its step, and the last fast weights."""
+    first, T, C = cfg.layers - cfg.suffix, ids.shape[0] - 1, cfg.chunk
+    rope = rope_table(cfg, T)
+    x = weights["embed"][ids[:-1]]
+    for b in weights["blocks"][:first]:
+        x = whole_block(cfg, b, None, x, rope)
+    cached = min(cfg.window - 1, T - C) if cfg.window else T - C
+    back = cached + np.arange(C)[:, None] - np.arange(cached + C)
+    band = (back >= 0) & (back < cfg.window) if cfg.window else back >= 0
+
+    def chunk_loss(fast, caches, x, targets, rope, start):
+        seen = band & (start - cached + jnp.arange(cached + C) >= 0)
+        kept = []
+        for b, f, cache in zip(weights["blocks"][first:], fast, caches):
+            q, k, v = keys(cfg, b, x, rope)
+            k, v = (jnp.concatenate(pair) for pair in zip(cache, (k, v)))
+            kept.append((k[C:], v[C:]))
+            x = rest(cfg, b, f, x, look(cfg, q, k, v, seen))
+        return mean_loss(cfg, weights, x, targets), kept
+
+    @jax.checkpoint
+    def read(carry, chunk):
+        fast, caches = carry
+        (loss, caches), grads = jax.value_and_grad(chunk_loss, has_aux=True)(fast, caches, *chunk)
+        grads, size = clip(grads, cfg.clip)
+        return (jax.tree.map(lambda w, g: w - cfg.rate * g, fast, grads), caches), (loss, size)
+
+    empty = [(jnp.zeros((cached, cfg.heads, cfg.head)),) * 2 for _ in range(cfg.suffix)]
+    chunks = jax.tree.map(lambda a: a.reshape(T // C, C, *a.shape[1:]), (x, ids[1:], rope))
+    (fast, _), (losses, sizes) = jax.lax.scan(read, (weights["fast"], empty), (*chunks, jnp.arange(0, T, C)))
+    return losses, sizes, fast
+
+
+def meta_loss(cfg, weights, ids):
+    """Mean over sequences [B, T + 1] of the means of their chunks' losses."""
+    return jax.vmap(lambda s: meta_losses(cfg, weights, s)[0].mean())(ids).mean()
+
+
+def plain_loss(cfg, weights, ids):
+    """The same of a network whose fast weights are ordinary ones."""
+    rope = rope_table(cfg, ids.shape[1] - 1)
+    fast = [None] * (cfg.layers - cfg.suffix) + weights["fast"]
+
+    def one(s):
+        x = weights["embed"][s[:-1]]
+        for b, f in zip(weights["blocks"], fast):
+            x = whole_block(cfg, b, f, x, rope)
+        losses = jax.vmap(functools.partial(mean_loss, cfg, weights))
+        return losses(x.reshape(-1, cfg.chunk, cfg.width), s[1:].reshape(-1, cfg.chunk)).mean()
+
+    return jax.vmap(one)(ids).mean()
+
+
+def train_step(loss_of, cfg, limit, decay, weights, moments, ids, t, rate):
+    """One AdamW step (0.9, 0.95), t counted from 1; the loss and the gradient's norm before it."""
+    loss, grads = jax.value_and_grad(functools.partial(loss_of, cfg))(weights, ids)
+    grads, size = clip(grads, limit)
+    m = jax.tree.map(lambda m, g: 0.9 * m + 0.1 * g, moments[0], grads)
+    v = jax.tree.map(lambda v, g: 0.95 * v + 0.05 * g * g, moments[1], grads)
+
+    def move(w, m, v):
+        return w - rate * (m / (1 - 0.9**t) / (jnp.sqrt(v / (1 - 0.95**t)) + 1e-8) + decay * w)
+
+    return jax.tree.map(move, weights, m, v), (m, v), loss, size
+
+
+def make_step(loss_of, cfg, limit=1.0, decay=0.1):
+    return jax.jit(functools.partial(train_step, loss_of, cfg, limit, decay), donate_argnums=(0, 1))
+
+
+def zeros(weights):
+    """AdamW's moments before the first step."""
+    return tuple(jax.tree.map(jnp.zeros_like, weights) for _ in range(2))
+
+
+def run(args, name, loss_of):
+    cfg, weights = load(args.model)
+    T = args.seq or cfg.length
+    ids = jnp.array(common.cut(common.read_ids(args.ids), T, args.batch))
+    moments = zeros(weights)
+    start = time.perf_counter()
+    step = make_step(loss_of, cfg).lower(weights, moments, ids, 1.0, 1e-3).compile()
+    compiling = time.perf_counter() - start
+    first, times = None, []
+    for t in range(args.steps + 1):  # the first is the warm-up
+        start = time.perf_counter()
+        weights, moments, loss, _ = jax.block_until_ready(step(weights, moments, ids, t + 1.0, 1e-3))
+        times.append(time.perf_counter() - start)
+        first = float(loss) if t == 0 else first
+    config = {
+        "model": args.model,
+        "chunk": cfg.chunk,
+        "window": cfg.window,
+        "threads": len(os.sched_getaffinity(0)),
+        "peer": f"jax {jax.__version__}, jit, float32",
+        "sequence": T,
+        "batch": args.batch,
+        "steps": args.steps,
+    }
+    common.print_row(f"jax_{name}_loss", first, "nats/token", config)
+    rate = args.batch * T / statistics.median(times[1:])
+    common.print_row(f"jax_{name}_tokens_per_second", rate, "tokens/s, median step", config)
+    common.print_row(f"jax_{name}_compile_seconds", compiling, "s", config)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("command", choices=("meta", "plain"))
+    parser.add_argument("model")
+    parser.add_argument("ids")
+    parser.add_argument("--threads", type=int, default=0, help="processors to run on (default: all that the program may use)")
+    parser.add_argument("--seq", type=int, default=0, help="tokens a sequence (default: the configuration's)")
+    parser.add_argument("--batch", type=int, default=2, help="sequences a step")
+    parser.add_argument("--steps", type=int, default=5, help="steps that are timed")
+    args = parser.parse_args()
+    if args.threads:  # XLA makes a thread for each processor the process may run on
+        os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[: args.threads])
+    run(args, args.command, meta_loss if args.command == "meta" else plain_loss)
+
+
+if __name__ == "__main__":
+    main()

@@ -119,6 +119,16 @@ load common
 	tar tzf t2 | grep -q window.safetensors
 }
 
+@test "SOURCE_DATE_EPOCH sets the time of members; one that tar has no digits for can be read again" {
+	SOURCE_DATE_EPOCH=1700000000 ttt-absorb -o s "$files/text"
+	TZ=UTC tar tvzf s | grep -q '2023-11-14 22:13 manifest.json'
+	for time in 8589934592 9999999999999; do
+		SOURCE_DATE_EPOCH=$time ttt-absorb -o t "$files/text"
+		same_memory s t
+		ok ttt-snapshot verify t
+	done
+}
+
 @test "directories need -r, and -r walks them in one order" {
 	mkdir -p d/b d/a
 	cp "$files/text" d/b/one

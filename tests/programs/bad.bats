@@ -177,6 +177,17 @@ load common
 	refuse "model.safetensors: " ttt-ppl -s "$files/model/model.safetensors" "$files/text2"
 }
 
+@test "zeros without end are no state, and are not read to their end" {
+	refuse "/dev/zero: not a state" timeout 10 ttt-ask /dev/zero x
+	truncate -s 1T sparse
+	refuse "sparse: not a state" timeout 10 ttt-ppl -s sparse "$files/text2"
+	ttt-absorb --compress none -o s "$files/text2"
+	cat s <(head -c 512 /dev/zero) >more
+	refuse "more: damaged: it does not end" ttt-ppl -s more "$files/text2"
+	truncate -s 1T s
+	refuse "s: damaged: it does not end" timeout 10 ttt-ppl -s s "$files/text2"
+}
+
 @test "names with control characters stay on one line" {
 	refuse 'no\\x0asuch\\x1b' ttt-ppl $'no\nsuch\033[31m'
 }

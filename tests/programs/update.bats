@@ -130,6 +130,23 @@ load common
 	ok ttt-absorb -u s "$files/text"
 }
 
+@test "-u and -o through a link that leads nowhere yet make what it leads to; a loop is refused" {
+	mkdir d
+	ln -s d/s u
+	ln -s ../u d/o
+	ok ttt-absorb -u u "$files/text"
+	[ -L u ]
+	ok ttt-absorb -o d/o "$files/text2"
+	[ -L d/o ]
+	[ "$(ls d)" = "$(printf 'o\ns')" ]
+	ttt-absorb -o want "$files/text2"
+	same_memory d/s want
+	ln -s loop loop
+	refuse "loop: .*Too many levels" ttt-absorb -u loop "$files/text"
+	refuse "loop: .*Too many levels" ttt-absorb -o loop "$files/text"
+	[ -L loop ]
+}
+
 @test "-u through a link keeps the link" {
 	mkdir d
 	ttt-absorb -u d/s "$files/text"

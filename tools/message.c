@@ -81,7 +81,7 @@ say(struct tool *t, const char *kind, const char *fmt, va_list ap)
 	if (t->line_shown)
 		fputs("\r\033[K", stderr);
 	t->line_shown = false;
-	fprintf(stderr, "%s: %s", t->name, kind);
+	fprintf(stderr, "%s: %s%s", t->name, kind, text[0] == ':' ? "''" : ""); /* a name may be empty */
 	tool_write_visible(stderr, text, strlen(text));
 	putc('\n', stderr);
 	fflush(stderr);

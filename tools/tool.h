@@ -138,7 +138,7 @@ void tool_start(struct tool *t, const char *argv0);
 /* Flush and close stdout. Returns the status to exit with: status, or 2, with a message, where output was lost. */
 int tool_finish(struct tool *t, int status);
 /* Between these a SIGINT, SIGTERM or SIGHUP waits, so that a half-written file is seen to its end; it takes effect
- * at tool_critical_end(). Outside of them nothing has to be cleaned up and a signal ends the program at once. */
+ * at tool_critical_end(); a second SIGINT does not wait. Outside of them nothing has to be cleaned up and a signal ends the program at once. */
 void tool_critical_begin(void);
 void tool_critical_end(void);
 /* Within: the number of the signal that waits, or 0. */
@@ -147,6 +147,9 @@ int tool_stop_wanted(void);
 void tool_stop_answered(void);
 /* True, with a message, when stdout is the file at path. */
 bool tool_stdout_is(struct tool *t, const char *path);
+/* True, with a message, when the file to write is one of the n inputs, or cannot be written: better known before the work
+ * than after it. */
+bool tool_output_refused(struct tool *t, const char *path, const char *const *inputs, size_t n);
 /* True, with a message, when stdout is closed, or is a terminal, where "what" (a state) does not belong. */
 bool tool_stdout_refused(struct tool *t, const char *what);
 /* Open device and model as the options say. */

@@ -111,6 +111,8 @@ train_grad(struct tool *t, int argc, char **argv)
 		tool_usage_error(t, "ids are missing (--ids)");
 	if (optind < argc)
 		tool_usage_error(t, "'%s': takes no operands", argv[optind]);
+	if (out != NULL && tool_output_refused(t, out, &path, 1))
+		return TOOL_TROUBLE;
 	s = tool_model_open(t, &err);
 	if (s != TTT_OK)
 		return tool_fail(t, &err);

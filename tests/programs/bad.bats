@@ -34,6 +34,62 @@ load common
 	cmp s before
 }
 
+@test "an output that cannot be written is said before anything is read" {
+	mkfifo pipe # a reader of it would wait
+	for out in nosuch/s "$files" /dev/null ''; do
+		refuse "$out" timeout 10 ttt-absorb -o "$out" pipe
+		refuse "$out" timeout 10 ttt-absorb -u "$out" pipe
+		refuse "$out" timeout 10 ttt-train tokenizer --vocab 300 -o "$out" pipe
+	done
+	ls
+	[ "$(ls)" = pipe ]
+}
+
+@test "what is read is not written over" {
+	cp "$files/text" text
+	ttt-train tokenize text | cut -d ' ' -f 1-33 >ids
+	ttt-absorb -o s text
+	mkdir before
+	cp text ids s before
+	refuse "text: is the file" ttt-absorb -o text text
+	refuse "ids: is the file" ttt-absorb -o ids --ids ids
+	printf 'text\0' >names
+	refuse "names: is the file" ttt-absorb -o names --files0-from names
+	refuse "s: is the file" ttt-snapshot export --safetensors s s
+	refuse "text: is the file" ttt-train tokenizer --vocab 300 -o text text
+	refuse "ids: is the file" ttt-train grad --ids ids --out ids
+	for command in 'ttt-ppl text' 'ttt-ppl - <text' 'ttt-train tokenize text' 'ttt-train tokenize <text'; do
+		run --separate-stderr timeout 10 bash -c "$command >>text"
+		show "$command"
+		[ "$status" -eq 2 ]
+		[[ $stderr == *": is the file that standard output goes to" ]]
+	done
+	cmp text before/text
+	cmp ids before/ids
+	cmp s before/s
+}
+
+@test "what is wrong is said with -q too" {
+	head -c 4000 /dev/zero >zeros
+	refuse "zeros: skipped: binary" ttt-absorb -q -o s zeros
+	mkdir d
+	cp zeros d
+	refuse "d: nothing to absorb: all of it was passed over" ttt-absorb -q -r -o s d
+	: >empty
+	refuse "empty and 1 more: nothing to absorb: they are empty" ttt-absorb -o s empty empty
+	refuse "'': cannot open" ttt-absorb -o s ''
+	[ ! -e s ]
+	[ "$(id -u)" -ne 0 ] || skip "root reads everything"
+	cp "$files/text" d/text
+	cp "$files/text" d/secret
+	chmod 0 d/secret
+	run --separate-stderr ttt-absorb -q -r -o s d
+	show
+	[ "$status" -eq 2 ]
+	[[ $stderr == "ttt-absorb: d/secret: cannot open: Permission denied" ]]
+	[ -e s ]
+}
+
 @test "no right to read" {
 	[ "$(id -u)" -ne 0 ] || skip "root reads everything"
 	cp "$files/text" secret

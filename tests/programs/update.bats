@@ -147,6 +147,14 @@ load common
 	[ -L loop ]
 }
 
+@test "-u with -r does not read its own lock" {
+	mkdir d
+	cp "$files/text" d/text
+	ok ttt-absorb -u d/s -r d
+	ttt-absorb -o t d/text
+	cmp d/s t
+}
+
 @test "-u through a link keeps the link" {
 	mkdir d
 	ttt-absorb -u d/s "$files/text"

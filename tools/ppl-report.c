@@ -219,7 +219,10 @@ put_file(struct ppl *p, const struct ppl_document *d)
 		fprintf(p->out, p->json ? ",\"bits_per_byte\":%.9g" : "\t%.4f", bits);
 	else
 		fputs(p->json ? ",\"bits_per_byte\":null" : "\t-", p->out);
-	fprintf(p->out, p->json ? ",\"perplexity\":%.9g}\n" : "\t%.4f\n", exp(loss));
+	if (p->json && !isfinite(exp(loss)))
+		fputs(",\"perplexity\":null}\n", p->out);
+	else
+		fprintf(p->out, p->json ? ",\"perplexity\":%.9g}\n" : "\t%.4f\n", exp(loss));
 	return d->number < 0 || row_end(p, d->n_byte > 0 ? bits : loss);
 }
 

@@ -41,7 +41,9 @@ struct ppl {
 	struct ttt_session *base; /* what every document starts from, where there is no state */
 	struct tool_progress progress;
 	struct ppl_document document, total;
+	struct ttt_input *in;
 	int64_t n_document, n_empty;
+	int64_t n_failed;         /* files of a walk that could not be read; each was reported */
 	struct ppl_row *row;      /* [n_row] */
 	int64_t n_row, capacity, n_order;
 	char *text;               /* the row being written */

@@ -137,7 +137,7 @@ cmd_main(struct tool *t, int argc, char **argv)
 		status = p.ids != NULL ? ppl_ids(&p) : ppl_text(&p);
 	if (status == TOOL_DONE)
 		ppl_end(&p);
-	if (status == TOOL_DONE && p.n_empty > 0)
+	if (status == TOOL_DONE && p.n_empty + p.n_failed > 0)
 		status = TOOL_TROUBLE;
 	close_ppl(&p);
 	return status;

@@ -149,3 +149,35 @@ more_setup() {
 	ok ttt-ppl odd
 	[[ ${lines[1]} == odd$'\t'4$'\t'* ]]
 }
+
+@test "a loss that is no finite number is an error, not a row" {
+	cp -r "$files/model" m
+	python3 - <<-'END'
+	import struct
+	b = open("m/model.safetensors", "rb").read()
+	n = 8 + struct.unpack("<Q", b[:8])[0]
+	open("m/model.safetensors", "wb").write(b[:n] + struct.pack("<f", 1e30) * ((len(b) - n) // 4))
+	END
+	for form in '' --json --positions '--sort --tokens' '--lines --top 1'; do
+		# shellcheck disable=SC2086 # none, one or two words
+		refuse "text: the loss is no longer a finite number" ttt-ppl -m m $form "$files/text"
+	done
+	ttt-train tokenize "$files/text" | cut -d ' ' -f 1-33 >ids
+	refuse "ids: the loss" ttt-ppl -m m --ids ids
+	refuse "ids: the loss" ttt-train grad -m m --ids ids --out g
+	[ ! -e g ]
+}
+
+@test "a walk passes over what it cannot read, and says so in the exit status" {
+	mkdir -p d/empty
+	refuse "d: nothing to score" ttt-ppl -r d
+	cp "$files/text" d/text
+	ln -s /dev/null d/link
+	ok ttt-ppl -r d
+	refuse "nosuch: cannot open" ttt-ppl -q -r nosuch
+	run --separate-stderr ttt-ppl -r --sort nosuch d
+	show
+	[ "$status" -eq 2 ]
+	[[ ${lines[1]} == d/text$'\t'* ]]
+	[[ $stderr == "ttt-ppl: nosuch: cannot open: No such file or directory" ]]
+}

@@ -126,8 +126,11 @@ void tool_input_note(void *ctx, const char *text);
 int tool_fail(struct tool *t, const struct ttt_error *err);
 /* A wrong command line: the message, a pointer to --help, exit status 2. */
 _Noreturn void tool_usage_error(struct tool *t, const char *fmt, ...) TOOL_PRINTF(2, 3);
-/* Write text to f with control characters as \xNN, so that it cannot steer a terminal or break a line. */
+/* Write text to f so that it cannot steer a terminal, break a line or look like other text: control characters and bytes
+ * that are not UTF-8 as \xNN, marks that turn the direction of writing as \uNNNN. */
 void tool_write_visible(FILE *f, const char *text, size_t n);
+/* The same for text of several lines: tabs and newlines stay. */
+void tool_write_text(FILE *f, const char *text, size_t n);
 /* Write n bytes as a JSON string, quotes included; bytes that are not UTF-8 become U+FFFD. */
 void tool_write_json(FILE *f, const char *text, size_t n);
 

@@ -45,54 +45,13 @@ struct ask {
 
 /* ---------------------------------------------------------------------------------------------- quoted text */
 
-/* Code point of the UTF-8 sequence at p [n] and its length, or a length of 0 when there is none. */
-static size_t
-decode(const unsigned char *p, size_t n, unsigned *code)
-{
-	static const unsigned least[] = { 0, 0, 0x80, 0x800, 0x10000 };
-	size_t want = p[0] < 0x80 ? 1 : p[0] < 0xc2 ? 0 : p[0] < 0xe0 ? 2 : p[0] < 0xf0 ? 3 : p[0] < 0xf5 ? 4 : 0;
-
-	if (want == 0 || want > n)
-		return 0;
-	*code = want == 1 ? p[0] : p[0] & (0x7fU >> want);
-	for (size_t i = 1; i < want; i++) {
-		if ((p[i] & 0xc0) != 0x80)
-			return 0;
-		*code = *code << 6 | (p[i] & 0x3fU);
-	}
-	return want > 1 && (*code < least[want] || *code > 0x10ffff || (*code >= 0xd800 && *code < 0xe000)) ? 0 : want;
-}
-
-/* Controls, and marks that turn the direction of writing: text that would look like other text. */
-static bool
-misleads(unsigned code)
-{
-	return (code < 0x20 && code != '\t' && code != '\n') || (code >= 0x7f && code < 0xa0) || code == 0x061c ||
-	    code == 0x200e || code == 0x200f || (code >= 0x202a && code <= 0x202e) || (code >= 0x2066 &&
-	    code <= 0x2069);
-}
-
 static void
 quote(const struct ask *a, const char *text, size_t n)
 {
-	const unsigned char *p = (const unsigned char *)text;
-
-	if (!a->visible) {
+	if (a->visible)
+		tool_write_text(stdout, text, n);
+	else
 		fwrite(text, 1, n, stdout);
-		return;
-	}
-	for (size_t i = 0; i < n;) {
-		unsigned code;
-		size_t len = decode(p + i, n - i, &code);
-
-		if (len == 0)
-			printf("\\x%02x", p[i]);
-		else if (misleads(code))
-			printf(code < 0x100 ? "\\x%02x" : "\\u%04x", code);
-		else
-			fwrite(p + i, 1, len, stdout);
-		i += len == 0 ? 1 : len;
-	}
 }
 
 /* Line number line of a passage, without its newline. */
@@ -114,7 +73,7 @@ print_line(const struct ask *a, const struct ttt_passage *p, int64_t line)
 	size_t n;
 	const char *text = line_of(p, line, &n);
 
-	quote(a, p->file, strlen(p->file));
+	tool_write_visible(stdout, p->file, strlen(p->file)); /* a name stays on its line */
 	printf(":%lld: ", (long long)line);
 	quote(a, text, n);
 	putchar('\n');
@@ -176,7 +135,7 @@ print_text(const struct ask *a, const char *question, bool several, const struct
 		int64_t last = p->best + a->context < p->end ? p->best + a->context : p->end;
 
 		printf("\n[%lld] ", (long long)i + 1);
-		quote(a, p->file, strlen(p->file));
+		tool_write_visible(stdout, p->file, strlen(p->file));
 		printf(":%lld-%lld, score %.2f\n", (long long)p->start, (long long)p->end, p->score);
 		for (int64_t line = first; line <= last; line++)
 			print_line(a, p, line);

@@ -2,6 +2,7 @@
 #include "tools/ppl.h"
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 enum { OPT_MODE = TOOL_LONG, OPT_TOKENS, OPT_LINES, OPT_POSITIONS, OPT_IDS, OPT_JSON, OPT_SORT, OPT_TOP, OPT_RATE };
 
@@ -121,7 +122,7 @@ close_ppl(struct ppl *p)
 int
 cmd_main(struct tool *t, int argc, char **argv)
 {
-	struct ppl p = { .t = t };
+	struct ppl p = { .t = t, .visible = isatty(STDOUT_FILENO) == 1 };
 	int key, status;
 
 	t->prints_rows = true;

@@ -89,6 +89,16 @@ more_setup() {
 	ttt-ask -k 1 -C 0 "$files/state" 'evil line' | grep -q "$(printf '\033')"
 }
 
+@test "a file's name stays on its line" {
+	name=$'two\nlines\xff'
+	cp "$files/text" "$name"
+	ttt-absorb --no-learn -o s "$name"
+	ok ttt-ask -k 1 -C 0 s struct
+	[ "${#lines[@]}" -eq 3 ] # an empty one is not counted
+	[[ ${lines[0]} == 'two\x0alines\xff:'[0-9]*': '* ]]
+	ttt-ask --json s struct | grep -F '"file": "two\nlines'
+}
+
 @test "--no-model finds the same passages" {
 	ttt-ask --json "$files/state" "journal queue evil" >a
 	ttt-ask --json --no-model "$files/state" "journal queue evil" >b

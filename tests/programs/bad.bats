@@ -246,4 +246,7 @@ load common
 
 @test "names with control characters stay on one line" {
 	refuse 'no\\x0asuch\\x1b' ttt-ppl $'no\nsuch\033[31m'
+	# CSI and a turn of direction in UTF-8, and a byte that is not UTF-8; what is harmless stays.
+	refuse 'no\\x9bsuch\\u202e\\xff: ' ttt-ppl $'no\xc2\x9bsuch\xe2\x80\xae\xff'
+	refuse $'na\xc3\xafve: ' ttt-ppl $'na\xc3\xafve'
 }

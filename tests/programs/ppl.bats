@@ -94,6 +94,15 @@ more_setup() {
 	    [ "$(ttt-ppl --lines "$files/text2" | column 2 | tail -n 1)" -eq $((${#lines[@]} - 1)) ]
 }
 
+@test "--lines cannot steer a terminal" {
+	command -v script >/dev/null || skip "no script(1)"
+	printf 'an evil \033[31mline\377\n' >evil
+	script -qec "ttt-ppl --lines evil" /dev/null >out
+	grep -F 'an evil \x1b[31mline\xff' out
+	run ! grep -q "$(printf '\033')" out
+	ttt-ppl --lines evil | grep -q "$(printf '\033')"
+}
+
 @test "--positions counts every token once" {
 	ok ttt-ppl --positions "$files/text2"
 	[ "${lines[0]}" = "$(printf 'from\tto\ttokens\tloss')" ]

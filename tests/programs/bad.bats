@@ -244,6 +244,18 @@ load common
 	refuse "s: damaged: it does not end" timeout 10 ttt-ppl -s s "$files/text2"
 }
 
+@test "a folder for temporary files that is not there or full is named" {
+	ttt-absorb -o s "$files/text"
+	TMPDIR=nosuch refuse "nosuch: cannot make a temporary file: No such file" ttt-absorb -f s -o t "$files/text2"
+	TMPDIR=s refuse "s: cannot make a temporary file: Not a directory" ttt-absorb -f s -o t "$files/text2"
+	for i in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16; do cat "$files/text"; done >long
+	(
+		ulimit -f 40
+		refuse "/.*: cannot write to a temporary file: File too large" ttt-absorb --no-learn -o t long
+	)
+	[ ! -e t ]
+}
+
 @test "names with control characters stay on one line" {
 	refuse 'no\\x0asuch\\x1b' ttt-ppl $'no\nsuch\033[31m'
 	# CSI and a turn of direction in UTF-8, and a byte that is not UTF-8; what is harmless stays.

@@ -1,21 +1,23 @@
 /* ttt-ask: answer questions from what a state has absorbed, by quoting it. */
 #include "tools/tool.h"
+#include "libttt/base.h"
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-enum { OPT_COMPLETE = TOOL_LONG, OPT_TEMPERATURE, OPT_SEED, OPT_NO_MODEL, OPT_JSON };
+enum { OPT_COMPLETE = TOOL_LONG, OPT_TEMPERATURE, OPT_SEED, OPT_NO_MODEL, OPT_NO_PASSAGES, OPT_JSON };
 
 static const struct tool_option options[] = {
 	{ 'k', "passages", "N", "at most N passages a question (default: 5)" },
 	{ 'C', "context", "N", "show N lines before and after a passage's best line (default: 4)" },
 	{ OPT_JSON, "json", NULL, "JSON Lines, an object a question, with whole passages" },
 	{ OPT_NO_MODEL, "no-model", NULL, "order passages by the index alone" },
+	{ OPT_NO_PASSAGES, "no-passages", NULL, "quote nothing: what the adapted weights go on with after the question" },
 	{ OPT_COMPLETE, "complete", NULL, "continue a text with the adapted model instead" },
-	{ 'n', "tokens", "N", "with --complete: at most N tokens (default: 64)" },
-	{ OPT_TEMPERATURE, "temperature", "X", "with --complete: 0 takes the likeliest token (default: 0)" },
-	{ OPT_SEED, "seed", "N", "with --complete: seed of the draws (default: 1)" },
+	{ 'n', "tokens", "N", "with these two: at most N tokens (default: 64)" },
+	{ OPT_TEMPERATURE, "temperature", "X", "with these two: 0 takes the likeliest token (default: 0)" },
+	{ OPT_SEED, "seed", "N", "with these two: seed of the draws (default: 1)" },
 	{ 0 }
 };
 
@@ -34,7 +36,8 @@ struct ask {
 	struct ttt_ask_options o;
 	int64_t context, n_token, seed;
 	double temperature;
-	bool json, complete, visible; /* visible: stdout is a terminal, which quoted text must not steer */
+	bool json, complete, no_passages;
+	bool visible; /* visible: stdout is a terminal, which quoted text must not steer */
 	const char *path;
 	char **operand;
 	int n_operand;
@@ -121,13 +124,18 @@ print_json(const char *question, const struct ttt_answer *r)
 }
 
 static void
+print_question(const struct ask *a, const char *question)
+{
+	printf("%s# ", a->n_asked > 1 ? "\n" : "");
+	quote(a, question, strlen(question));
+	putchar('\n');
+}
+
+static void
 print_text(const struct ask *a, const char *question, bool several, const struct ttt_answer *r)
 {
-	if (several) {
-		printf("%s# ", a->n_asked > 1 ? "\n" : "");
-		quote(a, question, strlen(question));
-		putchar('\n');
-	}
+	if (several)
+		print_question(a, question);
 	print_line(a, &r->passage[0], r->passage[0].best);
 	for (int64_t i = 0; i < r->n; i++) {
 		const struct ttt_passage *p = &r->passage[i];
@@ -142,6 +150,55 @@ print_text(const struct ask *a, const char *question, bool several, const struct
 	}
 }
 
+static bool
+collect(void *ctx, const unsigned char *bytes, size_t n)
+{
+	return fwrite(bytes, 1, n, ctx) == n;
+}
+
+/* What the weights go on with after the question. It is printed apart from all that passages say. */
+static enum ttt_status
+ask_weights(struct ask *a, const char *question, char **text, size_t *n, struct ttt_error *err)
+{
+	char *prompt = NULL;
+	FILE *f = open_memstream(text, n);
+	enum ttt_status s = TTT_OK;
+
+	if (f == NULL || asprintf(&prompt, "%s\n", question) < 0)
+		s = ttt__fail_memory(err, "the answer");
+	else
+		s = ttt_complete(a->state, prompt, strlen(prompt), a->n_token, a->temperature, (uint64_t)a->seed,
+		    collect, f, err);
+	if (f != NULL && fclose(f) != 0 && s == TTT_OK)
+		s = ttt__fail_memory(err, "the answer");
+	free(prompt);
+	return s;
+}
+
+static int
+answer_by_weights(struct ask *a, const char *question, bool several)
+{
+	struct ttt_error err;
+	char *text = NULL;
+	size_t n = 0;
+	enum ttt_status s = ask_weights(a, question, &text, &n, &err);
+
+	if (s == TTT_OK && a->json) {
+		printf("{\"question\": ");
+		tool_write_json(stdout, question, strlen(question));
+		printf(", \"answer\": null, \"bears\": null, \"passages\": [], \"weights\": ");
+		tool_write_json(stdout, text, n);
+		puts("}");
+	} else if (s == TTT_OK) {
+		if (several)
+			print_question(a, question);
+		quote(a, text, n);
+		putchar('\n');
+	}
+	free(text);
+	return s == TTT_OK ? TOOL_DONE : tool_fail(a->t, &err);
+}
+
 /* Exit status of one question. */
 static int
 answer(struct ask *a, const char *question, bool several)
@@ -150,6 +207,8 @@ answer(struct ask *a, const char *question, bool several)
 	struct ttt_error err;
 
 	a->n_asked++;
+	if (a->no_passages)
+		return answer_by_weights(a, question, several);
 	if (ttt_ask_question(a->ask, question, &r, &err) != TTT_OK)
 		return tool_fail(a->t, &err);
 	if (a->json)
@@ -186,6 +245,10 @@ answer_lines(struct ask *a)
 		status = TOOL_TROUBLE;
 	}
 	free(line);
+	if (status == TOOL_DONE && a->n_asked == 0) {
+		tool_error(a->t, "-: no question: the input is empty");
+		status = TOOL_TROUBLE;
+	}
 	return status;
 }
 
@@ -195,7 +258,7 @@ answer_all(struct ask *a)
 	struct ttt_error err;
 	int status = TOOL_DONE;
 
-	if (ttt_ask_create(&a->ask, a->state, &a->o, &err) != TTT_OK) {
+	if (!a->no_passages && ttt_ask_create(&a->ask, a->state, &a->o, &err) != TTT_OK) {
 		tool_error(a->t, "%s: %s", a->path, err.text);
 		return TOOL_TROUBLE;
 	}
@@ -289,6 +352,9 @@ set_option(struct ask *a, int key)
 		break;
 	case OPT_COMPLETE:
 		a->complete = true;
+		break;
+	case OPT_NO_PASSAGES:
+		a->no_passages = true;
 		break;
 	case OPT_NO_MODEL:
 		a->o.no_model = true;

@@ -42,7 +42,7 @@ load common
 	run --separate-stderr bash -c 'trap "" XFSZ; ulimit -f 4; ttt-absorb -u s "$files/text2"'
 	show
 	[ "$status" -eq 2 ]
-	[ "${#stderr_lines[@]}" -eq 1 ]
+	[[ ${stderr_lines[0]} == *"File too large" ]]
 	cmp s before
 	[ -z "$(find . -name 's.??????')" ]
 	refuse "nosuch" ttt-absorb -u nosuch/s "$files/text"

@@ -62,17 +62,45 @@ ttt__file_read(struct ttt__bytes *b, const char *path, size_t max, struct ttt_er
 	return status;
 }
 
-/* Where path is a symbolic link, what it points to is replaced, not the link. Allocated; NULL without memory. */
+/* What the link at path says, seen from where path is seen; NULL with errno EINVAL where path is no link. */
 static char *
-resolve(const char *path)
+follow(const char *path)
 {
-	struct stat st;
-	if (lstat(path, &st) == 0 && S_ISLNK(st.st_mode)) {
-		char *real = realpath(path, NULL);
-		if (real != NULL)
-			return real;
+	char link[4096];
+	ssize_t n = readlink(path, link, sizeof link);
+	if (n < 0)
+		return NULL;
+	const char *slash = link[0] == '/' ? NULL : strrchr(path, '/');
+	size_t n_dir = slash != NULL ? (size_t)(slash - path) + 1 : 0;
+	char *out = (size_t)n < sizeof link ? ttt__new(n_dir + (size_t)n + 1, 1) : NULL;
+	if (out == NULL) {
+		errno = (size_t)n < sizeof link ? ENOMEM : ENAMETOOLONG;
+		return NULL;
 	}
-	return strdup(path);
+	memcpy(out, path, n_dir);
+	memcpy(out + n_dir, link, (size_t)n);
+	return out;
+}
+
+char *
+ttt__file_target(const char *path)
+{
+	enum { MAX_LINKS = 40 }; /* as the system has it */
+	char *at = strdup(path);
+	for (int i = 0; i < MAX_LINKS && at != NULL; i++) {
+		char *next = follow(at);
+		if (next == NULL && (errno == ENOMEM || errno == ENAMETOOLONG))
+			break;
+		if (next == NULL)
+			return at; /* what else is wrong with it shows when it is opened */
+		free(at);
+		at = next;
+		errno = ELOOP;
+	}
+	int why = at != NULL ? errno : ENOMEM;
+	free(at);
+	errno = why;
+	return NULL;
 }
 
 enum ttt_status
@@ -81,10 +109,14 @@ ttt__replace_open(struct ttt__replace *r, const char *path, struct ttt_error *er
 	static const char suffix[] = ".XXXXXX";
 
 	*r = (struct ttt__replace){ 0 };
+	if (path[0] == '\0')
+		return ttt__fail(err, TTT_E_IO, "the name of the file to write is empty");
 	struct stat st;
 	if (stat(path, &st) == 0 && !S_ISREG(st.st_mode))
 		return ttt__fail(err, TTT_E_IO, "%s: cannot be replaced: not a regular file", path);
-	r->path = resolve(path);
+	r->path = ttt__file_target(path);
+	if (r->path == NULL && errno != ENOMEM)
+		return fail_system(err, path, "be followed as a link");
 	size_t n;
 	if (r->path == NULL || !ttt__size_add(&n, strlen(r->path), sizeof suffix))
 		goto no_memory;

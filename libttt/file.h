@@ -6,6 +6,10 @@
 /* Read a regular file of at most max bytes into *b (emptied first). */
 enum ttt_status ttt__file_read(struct ttt__bytes *b, const char *path, size_t max, struct ttt_error *err);
 
+/* The file that path leads to over symbolic links, whether it is there or not: what is written in path's place. Allocated;
+ * NULL with errno. */
+char *ttt__file_target(const char *path);
+
 /* A file being written beside path under a temporary name, mode 0600; commit makes it path (fsync, rename, fsync of the
  * directory), abort removes it. The old file stays whole until commit succeeds. */
 struct ttt__replace {

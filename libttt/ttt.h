@@ -311,6 +311,8 @@ enum ttt_status ttt_state_compare(struct ttt_state *a, struct ttt_state *b,
 /* A lock on path ("path.lock", flock), so that two updates queue. wait_seconds < 0 waits for ever. Errors: TTT_E_LOCKED, TTT_E_IO. */
 struct ttt_lock;
 enum ttt_status ttt_lock_take(struct ttt_lock **out, const char *path, double wait_seconds, struct ttt_error *err);
+/* The lock's own file, borrowed. */
+const char *ttt_lock_path(const struct ttt_lock *l);
 void ttt_lock_release(struct ttt_lock *l);
 
 /* ------------------------------------------------------------------------------------------------ inputs */

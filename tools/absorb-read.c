@@ -82,35 +82,39 @@ absorb_names(struct absorb *a)
 	return TOOL_DONE;
 }
 
+/* What was passed over: an error, which -q does not silence, where it makes the exit status 2. */
 static void
 note(void *ctx, const char *text)
 {
 	struct absorb *a = ctx;
 
 	a->n_note++;
-	tool_note(a->t, "%s", text);
+	if (ttt_input_n_failed(a->in) > a->n_failed)
+		tool_error(a->t, "%s", text);
+	else
+		tool_note(a->t, "%s", text);
+	a->n_failed = ttt_input_n_failed(a->in);
 }
 
-/* A walk meets the very file that is being written, as in 'ttt-absorb -r . > state.ttt'. */
+/* A walk meets a file of our own: the one that is being written, as in 'ttt-absorb -r . > state.ttt', or its lock. */
 static bool
-is_target(struct absorb *a, const char *name)
+is_own(const struct absorb *a, const char *name, const struct stat *own)
 {
 	struct stat st;
 
-	return a->has_target && !a->input.archive && stat(name, &st) == 0 && st.st_dev == a->target.st_dev &&
-	    st.st_ino == a->target.st_ino;
+	return !a->input.archive && stat(name, &st) == 0 && st.st_dev == own->st_dev && st.st_ino == own->st_ino;
 }
 
 /* One input, from its start to its end. */
 static enum ttt_status
-absorb_one(struct absorb *a, struct ttt_input *in, const char *name, unsigned char *buffer, struct ttt_error *err)
+absorb_one(struct absorb *a, const char *name, unsigned char *buffer, struct ttt_error *err)
 {
 	enum ttt_status s = ttt_state_source(a->s, name, err);
 
 	while (s == TTT_OK) {
 		size_t n = 0;
 
-		s = ttt_input_read(in, buffer, BLOCK, &n, err);
+		s = ttt_input_read(a->in, buffer, BLOCK, &n, err);
 		if (s != TTT_OK || n == 0)
 			break;
 		s = ttt_state_absorb(a->s, buffer, n, tool_progress_chunk, &a->progress, err);
@@ -121,37 +125,44 @@ absorb_one(struct absorb *a, struct ttt_input *in, const char *name, unsigned ch
 }
 
 static enum ttt_status
-absorb_all(struct absorb *a, struct ttt_input *in, struct ttt_error *err)
+absorb_all(struct absorb *a, struct ttt_error *err)
 {
 	static unsigned char buffer[BLOCK];
 	enum ttt_status s = TTT_OK;
 	const char *name = NULL;
 	int64_t size = -1;
 
-	while (s == TTT_OK && (s = ttt_input_next(in, &name, &size, err)) == TTT_OK && name != NULL) {
+	while (s == TTT_OK && (s = ttt_input_next(a->in, &name, &size, err)) == TTT_OK && name != NULL) {
 		if (size < 0)
 			a->progress.total = -1;
-		if (is_target(a, name))
+		if (a->has_lock && is_own(a, name, &a->lock_file))
+			continue;
+		if (a->has_target && is_own(a, name, &a->target))
 			tool_note(a->t, "%s: skipped: it is the state being written", name);
 		else
-			s = absorb_one(a, in, name, buffer, err);
+			s = absorb_one(a, name, buffer, err);
 	}
 	return s;
 }
 
-/* Nothing came: one line says so, a note already printed or this one. */
+/* Nothing came: one line says so, that of a failure already printed or this one. */
 static int
-nothing(struct absorb *a, const char *what)
+nothing(struct absorb *a, const char *what, size_t n)
 {
-	if (a->n_note == 0 || a->t->quiet)
-		tool_error(a->t, "%s: nothing to absorb: the input is empty", what);
+	if (a->n_failed > 0)
+		return TOOL_TROUBLE;
+	if (n > 1)
+		tool_error(a->t, "%s and %zu more: nothing to absorb: %s", what, n - 1,
+		    a->n_note > 0 ? "all was passed over" : "they are empty");
+	else
+		tool_error(a->t, "%s: nothing to absorb: %s", what,
+		    a->n_note > 0 ? "all of it was passed over" : "the input is empty");
 	return TOOL_TROUBLE;
 }
 
 int
 absorb_text(struct absorb *a)
 {
-	struct ttt_input *in = NULL;
 	struct ttt_error err;
 	enum ttt_status s;
 	int64_t total;
@@ -165,17 +176,16 @@ absorb_text(struct absorb *a)
 			return TOOL_TROUBLE;
 		}
 	total = a->input.archive ? -1 : tool_total(a->name, a->n_name);
-	s = ttt_input_open(&in, a->name, a->n_name, &a->input, note, a, &err);
+	s = ttt_input_open(&a->in, a->name, a->n_name, &a->input, note, a, &err);
 	if (s == TTT_OK) {
 		tool_progress_start(&a->progress, a->t, ttt_model_tokenizer(a->t->model), total);
-		s = absorb_all(a, in, &err);
+		s = absorb_all(a, &err);
 		tool_progress_end(&a->progress);
 	}
-	a->n_failed = in != NULL ? ttt_input_n_failed(in) : 0;
-	ttt_input_free(in);
+	ttt_input_free(a->in);
 	if (s != TTT_OK)
 		return tool_fail(a->t, &err);
-	return a->n_absorbed == 0 ? nothing(a, a->n_name == 1 ? a->name[0] : "-") : TOOL_DONE;
+	return a->n_absorbed == 0 ? nothing(a, a->n_name > 0 ? a->name[0] : "-", a->n_name) : TOOL_DONE;
 }
 
 int
@@ -206,5 +216,5 @@ absorb_ids(struct absorb *a)
 		fclose(f);
 	if (s != TTT_OK)
 		return tool_fail(a->t, &err);
-	return a->n_absorbed == 0 ? nothing(a, a->ids) : TOOL_DONE;
+	return a->n_absorbed == 0 ? nothing(a, a->ids, 1) : TOOL_DONE;
 }

@@ -11,7 +11,6 @@ int
 absorb_check_output(struct absorb *a)
 {
 	const char *path = a->update != NULL ? a->update : a->out;
-	struct stat st;
 
 	a->has_target = path != NULL ? stat(path, &a->target) == 0
 	                             : fstat(STDOUT_FILENO, &a->target) == 0 && S_ISREG(a->target.st_mode);
@@ -29,16 +28,10 @@ absorb_check_output(struct absorb *a)
 				return TOOL_TROUBLE;
 		return TOOL_DONE;
 	}
-	if (a->has_target && !S_ISREG(a->target.st_mode)) {
-		tool_error(a->t, "%s: cannot write a state there: it is not a regular file", path);
+	if ((a->ids != NULL && tool_output_refused(a->t, path, &a->ids, 1)) ||
+	    (a->files0 != NULL && tool_output_refused(a->t, path, &a->files0, 1)))
 		return TOOL_TROUBLE;
-	}
-	for (size_t i = 0; i < a->n_name && a->has_target; i++)
-		if (stat(a->name[i], &st) == 0 && st.st_dev == a->target.st_dev && st.st_ino == a->target.st_ino) {
-			tool_error(a->t, "%s: is the file that the state is written to", a->name[i]);
-			return TOOL_TROUBLE;
-		}
-	return TOOL_DONE;
+	return tool_output_refused(a->t, path, a->name, a->n_name) ? TOOL_TROUBLE : TOOL_DONE;
 }
 
 /* Lock, model, and the state to go on from. */
@@ -51,6 +44,7 @@ absorb_open(struct absorb *a)
 
 	if (a->update != NULL) {
 		s = ttt_lock_take(&a->lock, a->update, a->wait, &err);
+		a->has_lock = s == TTT_OK && stat(ttt_lock_path(a->lock), &a->lock_file) == 0;
 		if (s == TTT_OK && access(a->update, F_OK) == 0)
 			from = a->update;
 		else if (s == TTT_OK && errno != ENOENT) {

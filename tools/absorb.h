@@ -21,9 +21,11 @@ struct absorb {
 	char *names_text;         /* names read from --files0-from, and the table of them */
 	const char **names_table;
 	struct stat target;       /* the file written to, where it exists: it is no input */
-	bool has_target;
+	struct stat lock_file;
+	bool has_target, has_lock;
+	struct ttt_input *in;
 	int64_t n_note, n_absorbed; /* notes given; bytes, or ids, absorbed */
-	int64_t n_failed;           /* files of a walk that could not be read */
+	int64_t n_failed;           /* inputs passed over that count as failures; each was reported */
 };
 
 int absorb_names(struct absorb *a);

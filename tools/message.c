@@ -4,39 +4,61 @@
 #include <stdlib.h>
 #include <string.h>
 
-void
-tool_write_visible(FILE *f, const char *text, size_t n)
-{
-	for (size_t i = 0; i < n; i++) {
-		unsigned char c = (unsigned char)text[i];
-
-		if (c < 0x20 || c == 0x7f)
-			fprintf(f, "\\x%02x", c);
-		else
-			putc(c, f);
-	}
-}
-
-/* Length of the well-formed UTF-8 sequence at p [n], 0 when there is none (RFC 3629). */
+/* Code point of the UTF-8 sequence at p [n] and its length, or a length of 0 when there is none. */
 static size_t
-utf8_length(const unsigned char *p, size_t n)
+decode(const unsigned char *p, size_t n, unsigned *code)
 {
-	size_t want = 0;
-
-	if (p[0] < 0x80)
-		want = 1;
-	else if (p[0] >= 0xc2 && p[0] <= 0xf4)
-		want = p[0] < 0xe0 ? 2 : p[0] < 0xf0 ? 3 : 4;
+	static const unsigned least[] = { 0, 0, 0x80, 0x800, 0x10000 };
+	size_t want = p[0] < 0x80 ? 1 : p[0] < 0xc2 ? 0 : p[0] < 0xe0 ? 2 : p[0] < 0xf0 ? 3 : p[0] < 0xf5 ? 4 : 0;
 
 	if (want == 0 || want > n)
 		return 0;
-	for (size_t i = 1; i < want; i++)
+	*code = want == 1 ? p[0] : p[0] & (0x7fU >> want);
+	for (size_t i = 1; i < want; i++) {
 		if ((p[i] & 0xc0) != 0x80)
 			return 0;
-	if ((p[0] == 0xe0 && p[1] < 0xa0) || (p[0] == 0xed && p[1] > 0x9f) || (p[0] == 0xf0 && p[1] < 0x90) ||
-	    (p[0] == 0xf4 && p[1] > 0x8f))
-		return 0;
-	return want;
+		*code = *code << 6 | (p[i] & 0x3fU);
+	}
+	return want > 1 && (*code < least[want] || *code > 0x10ffff || (*code >= 0xd800 && *code < 0xe000)) ? 0 : want;
+}
+
+/* Controls, and marks that turn the direction of writing: text that would look like other text. */
+static bool
+misleads(unsigned code)
+{
+	return code < 0x20 || (code >= 0x7f && code < 0xa0) || code == 0x061c || code == 0x200e || code == 0x200f ||
+	    (code >= 0x202a && code <= 0x202e) || (code >= 0x2066 && code <= 0x2069);
+}
+
+static void
+write_visible(FILE *f, const char *text, size_t n, const char *kept)
+{
+	const unsigned char *p = (const unsigned char *)text;
+
+	for (size_t i = 0; i < n;) {
+		unsigned code;
+		size_t len = decode(p + i, n - i, &code);
+
+		if (len == 0)
+			fprintf(f, "\\x%02x", p[i]);
+		else if (misleads(code) && (code == 0 || code > 0x7f || strchr(kept, (int)code) == NULL))
+			fprintf(f, code < 0x100 ? "\\x%02x" : "\\u%04x", code);
+		else
+			fwrite(p + i, 1, len, f);
+		i += len == 0 ? 1 : len;
+	}
+}
+
+void
+tool_write_visible(FILE *f, const char *text, size_t n)
+{
+	write_visible(f, text, n, "");
+}
+
+void
+tool_write_text(FILE *f, const char *text, size_t n)
+{
+	write_visible(f, text, n, "\t\n");
 }
 
 void
@@ -46,7 +68,8 @@ tool_write_json(FILE *f, const char *text, size_t n)
 
 	putc('"', f);
 	for (size_t i = 0; i < n;) {
-		size_t len = utf8_length(p + i, n - i);
+		unsigned code;
+		size_t len = decode(p + i, n - i, &code);
 
 		if (len == 0) {
 			fputs("\xef\xbf\xbd", f);
@@ -81,7 +104,7 @@ say(struct tool *t, const char *kind, const char *fmt, va_list ap)
 	if (t->line_shown)
 		fputs("\r\033[K", stderr);
 	t->line_shown = false;
-	fprintf(stderr, "%s: %s", t->name, kind);
+	fprintf(stderr, "%s: %s%s", t->name, kind, text[0] == ':' ? "''" : ""); /* a name may be empty */
 	tool_write_visible(stderr, text, strlen(text));
 	putc('\n', stderr);
 	fflush(stderr);

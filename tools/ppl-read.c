@@ -1,6 +1,8 @@
 /* ttt-ppl: documents through sessions. Every document starts from the same session. */
 #include "tools/ppl.h"
+#include "libttt/base.h"
 #include <errno.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -12,7 +14,8 @@ struct reading { /* one document on its way */
 	struct ttt_encoder *encoder;
 	struct ttt_ids ids;
 	struct ttt_feed feed;
-	bool failed; /* no memory for a report */
+	bool failed;   /* no memory for a report */
+	bool infinite; /* a loss was no finite number; nothing after it is reported */
 };
 
 int
@@ -43,9 +46,11 @@ on_chunk(void *ctx, const struct ttt_chunk_report *r)
 	struct ppl *p = d->p;
 	int64_t bos = ttt_model_config(p->t->model)->bos;
 
-	for (int64_t i = 0; i < r->n; i++)
-		if (r->first + i >= p->document.from)
+	for (int64_t i = 0; i < r->n; i++) {
+		d->infinite |= !isfinite(r->nll[i]);
+		if (r->first + i >= p->document.from && !d->infinite)
 			d->failed |= !ppl_token(p, r->target[i], r->nll[i], r->target[i] == bos);
+	}
 	tool_progress_chunk(&p->progress, r);
 }
 
@@ -115,12 +120,14 @@ end(struct reading *d, enum ttt_status s, struct ttt_error *err)
 	ttt_encoder_free(d->encoder);
 	ttt_session_free(d->session);
 	free(d->ids.id);
+	if (s == TTT_OK && d->infinite)
+		return ttt__fail(err, TTT_E_RANGE,
+		    "%s: the loss is no longer a finite number: the rate is too large, or the weights are",
+		    p->ids != NULL ? p->ids : p->document.name);
 	if (s == TTT_OK && p->document.n_token > 0)
 		d->failed |= !ppl_document_end(p);
-	if (s == TTT_OK && d->failed) {
-		*err = (struct ttt_error){ TTT_E_MEMORY, "out of memory for the report", "" };
-		s = TTT_E_MEMORY;
-	}
+	if (s == TTT_OK && d->failed)
+		s = ttt__fail_memory(err, "the report");
 	if (s != TTT_OK || p->document.n_token > 0)
 		return s;
 	p->n_empty++;
@@ -133,13 +140,13 @@ end(struct reading *d, enum ttt_status s, struct ttt_error *err)
 }
 
 static enum ttt_status
-read_text(struct reading *d, struct ttt_input *in, struct ttt_error *err)
+read_text(struct reading *d, struct ttt_error *err)
 {
 	static unsigned char buffer[BLOCK];
-	enum ttt_status s;
+	enum ttt_status s = TTT_OK;
 	size_t n = 0;
 
-	while ((s = ttt_input_read(in, buffer, sizeof(buffer), &n, err)) == TTT_OK && n > 0) {
+	while (!d->infinite && (s = ttt_input_read(d->p->in, buffer, sizeof(buffer), &n, err)) == TTT_OK && n > 0) {
 		s = ttt_encoder_feed(d->encoder, &d->ids, buffer, n, err);
 		if (s == TTT_OK)
 			s = flush(d, err);
@@ -150,10 +157,34 @@ read_text(struct reading *d, struct ttt_input *in, struct ttt_error *err)
 	return s;
 }
 
+/* What was passed over: an error, which -q does not silence, where it makes the exit status 2. */
+static void
+note(void *ctx, const char *text)
+{
+	struct ppl *p = ctx;
+
+	if (ttt_input_n_failed(p->in) > p->n_failed)
+		tool_error(p->t, "%s", text);
+	else
+		tool_note(p->t, "%s", text);
+	p->n_failed = ttt_input_n_failed(p->in);
+}
+
+static int
+text_end(struct ppl *p, enum ttt_status s, const struct ttt_error *err)
+{
+	if (s != TTT_OK)
+		return tool_fail(p->t, err);
+	if (p->n_document == 0 && p->n_failed == 0) {
+		tool_error(p->t, "%s: nothing to score: no text was found", p->n_name > 0 ? p->name[0] : "-");
+		return TOOL_TROUBLE;
+	}
+	return TOOL_DONE;
+}
+
 int
 ppl_text(struct ppl *p)
 {
-	struct ttt_input *in = NULL;
 	struct reading d;
 	struct ttt_error err;
 	enum ttt_status s;
@@ -163,17 +194,18 @@ ppl_text(struct ppl *p)
 	if (tool_tokenizer(p->t) == NULL)
 		return TOOL_TROUBLE;
 	p->input.keep_binary = !p->input.recursive;
-	s = ttt_input_open(&in, p->name, p->n_name, &p->input, tool_input_note, p->t, &err);
+	p->input.skip_errors = p->input.recursive;
+	s = ttt_input_open(&p->in, p->name, p->n_name, &p->input, note, p, &err);
 	tool_progress_start(&p->progress, p->t, ttt_model_tokenizer(p->t->model), tool_total(p->name, p->n_name));
-	while (s == TTT_OK && (s = ttt_input_next(in, &name, &size, &err)) == TTT_OK && name != NULL) {
+	while (s == TTT_OK && (s = ttt_input_next(p->in, &name, &size, &err)) == TTT_OK && name != NULL) {
 		s = begin(&d, p, name, &err);
 		if (s == TTT_OK)
-			s = read_text(&d, in, &err);
+			s = read_text(&d, &err);
 		s = end(&d, s, &err);
 	}
 	tool_progress_end(&p->progress);
-	ttt_input_free(in);
-	return s == TTT_OK ? TOOL_DONE : tool_fail(p->t, &err);
+	ttt_input_free(p->in);
+	return text_end(p, s, &err);
 }
 
 int

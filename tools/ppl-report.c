@@ -124,6 +124,8 @@ put_line(struct ppl *p)
 	    (long long)p->line_number, per_byte, bits);
 	if (p->json)
 		tool_write_json(p->out, p->line, n);
+	else if (p->visible)
+		tool_write_text(p->out, p->line, n);
 	else if (p->line_n > 0)
 		fwrite(p->line, 1, n, p->out);
 	fputs(p->json ? "}\n" : "\n", p->out);
@@ -219,7 +221,10 @@ put_file(struct ppl *p, const struct ppl_document *d)
 		fprintf(p->out, p->json ? ",\"bits_per_byte\":%.9g" : "\t%.4f", bits);
 	else
 		fputs(p->json ? ",\"bits_per_byte\":null" : "\t-", p->out);
-	fprintf(p->out, p->json ? ",\"perplexity\":%.9g}\n" : "\t%.4f\n", exp(loss));
+	if (p->json && !isfinite(exp(loss)))
+		fputs(",\"perplexity\":null}\n", p->out);
+	else
+		fprintf(p->out, p->json ? ",\"perplexity\":%.9g}\n" : "\t%.4f\n", exp(loss));
 	return d->number < 0 || row_end(p, d->n_byte > 0 ? bits : loss);
 }
 

@@ -31,6 +31,7 @@ struct ppl {
 	enum ppl_mode mode;
 	enum ppl_form form;
 	bool json, sort, headed;
+	bool visible;  /* stdout is a terminal, which text must not steer */
 	int64_t top;   /* 0: all */
 	double rate;   /* 0: the state's, or 1 */
 	struct ttt_input_options input;
@@ -41,7 +42,9 @@ struct ppl {
 	struct ttt_session *base; /* what every document starts from, where there is no state */
 	struct tool_progress progress;
 	struct ppl_document document, total;
+	struct ttt_input *in;
 	int64_t n_document, n_empty;
+	int64_t n_failed;         /* files of a walk that could not be read; each was reported */
 	struct ppl_row *row;      /* [n_row] */
 	int64_t n_row, capacity, n_order;
 	char *text;               /* the row being written */

@@ -1,5 +1,6 @@
 /* Start and end of a program: descriptors, signals, the checked close of stdout. */
 #include "tools/tool.h"
+#include "libttt/file.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
@@ -25,7 +26,7 @@ fill_descriptors(void)
 static void
 on_signal(int number)
 {
-	if (critical) {
+	if (critical && !(number == SIGINT && waiting == SIGINT)) { /* who asks twice does not want to wait */
 		waiting = number;
 		return;
 	}
@@ -47,6 +48,8 @@ take_signals(void)
 			sigaction(numbers[i], &a, NULL);
 	/* A closed pipe ends a program quietly, whatever started it. */
 	signal(SIGPIPE, SIG_DFL);
+	/* A limit on the size of files is met as a full disk is: by an error, and nothing half-written stays. */
+	signal(SIGXFSZ, SIG_IGN);
 	/* A caller that asks for progress too early, or of a program that shows none, must not kill it. */
 	signal(SIGUSR1, SIG_IGN);
 }
@@ -145,6 +148,29 @@ tool_stdout_is(struct tool *t, const char *path)
 		return false;
 	tool_error(t, "%s: is the file that standard output goes to", dash ? "standard input" : path);
 	return true;
+}
+
+bool
+tool_output_refused(struct tool *t, const char *path, const char *const *inputs, size_t n)
+{
+	struct ttt__replace r;
+	struct ttt_error err;
+	struct stat out, in;
+	enum ttt_status s;
+
+	for (size_t i = 0; i < n && stat(path, &out) == 0; i++)
+		if (stat(inputs[i], &in) == 0 && in.st_dev == out.st_dev && in.st_ino == out.st_ino) {
+			tool_error(t, "%s: is the file that would be written to", inputs[i]);
+			return true;
+		}
+	tool_critical_begin();
+	s = ttt__replace_open(&r, path, &err); /* the first step of writing it, taken back */
+	if (s == TTT_OK)
+		ttt__replace_abort(&r);
+	tool_critical_end();
+	if (s != TTT_OK)
+		(void)tool_fail(t, &err);
+	return s != TTT_OK;
 }
 
 bool

@@ -126,8 +126,11 @@ void tool_input_note(void *ctx, const char *text);
 int tool_fail(struct tool *t, const struct ttt_error *err);
 /* A wrong command line: the message, a pointer to --help, exit status 2. */
 _Noreturn void tool_usage_error(struct tool *t, const char *fmt, ...) TOOL_PRINTF(2, 3);
-/* Write text to f with control characters as \xNN, so that it cannot steer a terminal or break a line. */
+/* Write text to f so that it cannot steer a terminal, break a line or look like other text: control characters and bytes
+ * that are not UTF-8 as \xNN, marks that turn the direction of writing as \uNNNN. */
 void tool_write_visible(FILE *f, const char *text, size_t n);
+/* The same for text of several lines: tabs and newlines stay. */
+void tool_write_text(FILE *f, const char *text, size_t n);
 /* Write n bytes as a JSON string, quotes included; bytes that are not UTF-8 become U+FFFD. */
 void tool_write_json(FILE *f, const char *text, size_t n);
 
@@ -138,7 +141,7 @@ void tool_start(struct tool *t, const char *argv0);
 /* Flush and close stdout. Returns the status to exit with: status, or 2, with a message, where output was lost. */
 int tool_finish(struct tool *t, int status);
 /* Between these a SIGINT, SIGTERM or SIGHUP waits, so that a half-written file is seen to its end; it takes effect
- * at tool_critical_end(). Outside of them nothing has to be cleaned up and a signal ends the program at once. */
+ * at tool_critical_end(); a second SIGINT does not wait. Outside of them nothing has to be cleaned up and a signal ends the program at once. */
 void tool_critical_begin(void);
 void tool_critical_end(void);
 /* Within: the number of the signal that waits, or 0. */
@@ -147,6 +150,9 @@ int tool_stop_wanted(void);
 void tool_stop_answered(void);
 /* True, with a message, when stdout is the file at path. */
 bool tool_stdout_is(struct tool *t, const char *path);
+/* True, with a message, when the file to write is one of the n inputs, or cannot be written: better known before the work
+ * than after it. */
+bool tool_output_refused(struct tool *t, const char *path, const char *const *inputs, size_t n);
 /* True, with a message, when stdout is closed, or is a terminal, where "what" (a state) does not belong. */
 bool tool_stdout_refused(struct tool *t, const char *what);
 /* Open device and model as the options say. */

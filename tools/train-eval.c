@@ -150,6 +150,8 @@ evaluate(struct tool *t, const char *dir, enum ttt_mode mode, int64_t n_document
 	if (s == TTT_OK && all.n_token == 0) {
 		s = ttt__fail(err, TTT_E_FORMAT, "%s: no document of the run is held out", shards);
 	}
+	if (s == TTT_OK && !isfinite(all.nats))
+		s = ttt__fail(err, TTT_E_RANGE, "%s: the loss of its held-out documents is not a finite number", dir);
 	if (s == TTT_OK && !json)
 		puts("group\tdocuments\ttokens\tloss\tbits_per_byte");
 	for (int64_t g = 0; s == TTT_OK && score != NULL && g < d.n_group; g++)

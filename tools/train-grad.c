@@ -1,6 +1,7 @@
 /* ttt-train grad: the outer loss of given ids, and every parameter's gradient. */
 #include "tools/train.h"
 #include <errno.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -75,6 +76,8 @@ gradient(struct tool *t, const struct ttt_train_options *o, FILE *f, const char 
 		s = ttt_trainer_create(&trainer, t->model, o, err);
 	if (s == TTT_OK)
 		s = ttt_trainer_gradient(trainer, ids.id, n_seq, n_token, -1, &loss, err);
+	if (s == TTT_OK && !isfinite(loss))
+		s = ttt__fail(err, TTT_E_RANGE, "%s: the loss of its sequences is not a finite number", path);
 	if (s == TTT_OK && out != NULL) {
 		tool_critical_begin();
 		s = ttt_trainer_write_gradient(trainer, out, err);
@@ -111,6 +114,8 @@ train_grad(struct tool *t, int argc, char **argv)
 		tool_usage_error(t, "ids are missing (--ids)");
 	if (optind < argc)
 		tool_usage_error(t, "'%s': takes no operands", argv[optind]);
+	if (out != NULL && tool_output_refused(t, out, &path, 1))
+		return TOOL_TROUBLE;
 	s = tool_model_open(t, &err);
 	if (s != TTT_OK)
 		return tool_fail(t, &err);

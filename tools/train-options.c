@@ -6,6 +6,7 @@
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 enum kind { INTEGER, NUMBER, FLAG };
 
@@ -291,7 +292,7 @@ split(const char *text, char **path, double *weight, struct ttt_error *err)
 	const char *sign = strrchr(text, '=');
 	char *end = NULL;
 	double x = sign != NULL ? strtod(sign + 1, &end) : 0;
-	bool has = sign != NULL && end > sign + 1 && *end == '\0';
+	bool has = sign != NULL && end > sign + 1 && *end == '\0' && access(text, F_OK) != 0;
 
 	if (has && !(isfinite(x) && x >= 0)) {
 		return ttt__fail(err, TTT_E_USAGE, "--data: '%s': a weight is a number from 0 on", text);

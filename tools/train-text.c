@@ -50,6 +50,10 @@ train_tokenizer(struct tool *t, int argc, char **argv)
 	if (optind == argc)
 		tool_usage_error(t, "no files to train on");
 	o.special = special;
+	if (tool_output_refused(t, out, (const char *const *)argv + optind, (size_t)(argc - optind))) {
+		free(special);
+		return TOOL_TROUBLE;
+	}
 	tool_critical_begin();
 	s = ttt_tokenizer_train(out, (const char *const *)argv + optind, (size_t)(argc - optind), &o, &err);
 	tool_critical_end();
@@ -155,6 +159,8 @@ train_tokenize(struct tool *t, int argc, char **argv)
 	if (argc - optind > 1)
 		tool_usage_error(t, "one FILE is read, not %d", argc - optind);
 	label = optind < argc ? argv[optind] : "-";
+	if (tool_stdout_is(t, label))
+		return TOOL_TROUBLE;
 	s = path != NULL ? ttt_tokenizer_open(&own, path, &err) : tool_model_open(t, &err);
 	if (s != TTT_OK)
 		return tool_fail(t, &err);

@@ -1,21 +1,23 @@
 /* ttt-ask: answer questions from what a state has absorbed, by quoting it. */
 #include "tools/tool.h"
+#include "libttt/base.h"
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-enum { OPT_COMPLETE = TOOL_LONG, OPT_TEMPERATURE, OPT_SEED, OPT_NO_MODEL, OPT_JSON };
+enum { OPT_COMPLETE = TOOL_LONG, OPT_TEMPERATURE, OPT_SEED, OPT_NO_MODEL, OPT_NO_PASSAGES, OPT_JSON };
 
 static const struct tool_option options[] = {
 	{ 'k', "passages", "N", "at most N passages a question (default: 5)" },
 	{ 'C', "context", "N", "show N lines before and after a passage's best line (default: 4)" },
 	{ OPT_JSON, "json", NULL, "JSON Lines, an object a question, with whole passages" },
 	{ OPT_NO_MODEL, "no-model", NULL, "order passages by the index alone" },
+	{ OPT_NO_PASSAGES, "no-passages", NULL, "quote nothing: what the adapted weights go on with after the question" },
 	{ OPT_COMPLETE, "complete", NULL, "continue a text with the adapted model instead" },
-	{ 'n', "tokens", "N", "with --complete: at most N tokens (default: 64)" },
-	{ OPT_TEMPERATURE, "temperature", "X", "with --complete: 0 takes the likeliest token (default: 0)" },
-	{ OPT_SEED, "seed", "N", "with --complete: seed of the draws (default: 1)" },
+	{ 'n', "tokens", "N", "with these two: at most N tokens (default: 64)" },
+	{ OPT_TEMPERATURE, "temperature", "X", "with these two: 0 takes the likeliest token (default: 0)" },
+	{ OPT_SEED, "seed", "N", "with these two: seed of the draws (default: 1)" },
 	{ 0 }
 };
 
@@ -34,7 +36,8 @@ struct ask {
 	struct ttt_ask_options o;
 	int64_t context, n_token, seed;
 	double temperature;
-	bool json, complete, visible; /* visible: stdout is a terminal, which quoted text must not steer */
+	bool json, complete, no_passages;
+	bool visible; /* visible: stdout is a terminal, which quoted text must not steer */
 	const char *path;
 	char **operand;
 	int n_operand;
@@ -45,54 +48,13 @@ struct ask {
 
 /* ---------------------------------------------------------------------------------------------- quoted text */
 
-/* Code point of the UTF-8 sequence at p [n] and its length, or a length of 0 when there is none. */
-static size_t
-decode(const unsigned char *p, size_t n, unsigned *code)
-{
-	static const unsigned least[] = { 0, 0, 0x80, 0x800, 0x10000 };
-	size_t want = p[0] < 0x80 ? 1 : p[0] < 0xc2 ? 0 : p[0] < 0xe0 ? 2 : p[0] < 0xf0 ? 3 : p[0] < 0xf5 ? 4 : 0;
-
-	if (want == 0 || want > n)
-		return 0;
-	*code = want == 1 ? p[0] : p[0] & (0x7fU >> want);
-	for (size_t i = 1; i < want; i++) {
-		if ((p[i] & 0xc0) != 0x80)
-			return 0;
-		*code = *code << 6 | (p[i] & 0x3fU);
-	}
-	return want > 1 && (*code < least[want] || *code > 0x10ffff || (*code >= 0xd800 && *code < 0xe000)) ? 0 : want;
-}
-
-/* Controls, and marks that turn the direction of writing: text that would look like other text. */
-static bool
-misleads(unsigned code)
-{
-	return (code < 0x20 && code != '\t' && code != '\n') || (code >= 0x7f && code < 0xa0) || code == 0x061c ||
-	    code == 0x200e || code == 0x200f || (code >= 0x202a && code <= 0x202e) || (code >= 0x2066 &&
-	    code <= 0x2069);
-}
-
 static void
 quote(const struct ask *a, const char *text, size_t n)
 {
-	const unsigned char *p = (const unsigned char *)text;
-
-	if (!a->visible) {
+	if (a->visible)
+		tool_write_text(stdout, text, n);
+	else
 		fwrite(text, 1, n, stdout);
-		return;
-	}
-	for (size_t i = 0; i < n;) {
-		unsigned code;
-		size_t len = decode(p + i, n - i, &code);
-
-		if (len == 0)
-			printf("\\x%02x", p[i]);
-		else if (misleads(code))
-			printf(code < 0x100 ? "\\x%02x" : "\\u%04x", code);
-		else
-			fwrite(p + i, 1, len, stdout);
-		i += len == 0 ? 1 : len;
-	}
 }
 
 /* Line number line of a passage, without its newline. */
@@ -114,7 +76,7 @@ print_line(const struct ask *a, const struct ttt_passage *p, int64_t line)
 	size_t n;
 	const char *text = line_of(p, line, &n);
 
-	quote(a, p->file, strlen(p->file));
+	tool_write_visible(stdout, p->file, strlen(p->file)); /* a name stays on its line */
 	printf(":%lld: ", (long long)line);
 	quote(a, text, n);
 	putchar('\n');
@@ -162,13 +124,18 @@ print_json(const char *question, const struct ttt_answer *r)
 }
 
 static void
+print_question(const struct ask *a, const char *question)
+{
+	printf("%s# ", a->n_asked > 1 ? "\n" : "");
+	quote(a, question, strlen(question));
+	putchar('\n');
+}
+
+static void
 print_text(const struct ask *a, const char *question, bool several, const struct ttt_answer *r)
 {
-	if (several) {
-		printf("%s# ", a->n_asked > 1 ? "\n" : "");
-		quote(a, question, strlen(question));
-		putchar('\n');
-	}
+	if (several)
+		print_question(a, question);
 	print_line(a, &r->passage[0], r->passage[0].best);
 	for (int64_t i = 0; i < r->n; i++) {
 		const struct ttt_passage *p = &r->passage[i];
@@ -176,11 +143,60 @@ print_text(const struct ask *a, const char *question, bool several, const struct
 		int64_t last = p->best + a->context < p->end ? p->best + a->context : p->end;
 
 		printf("\n[%lld] ", (long long)i + 1);
-		quote(a, p->file, strlen(p->file));
+		tool_write_visible(stdout, p->file, strlen(p->file));
 		printf(":%lld-%lld, score %.2f\n", (long long)p->start, (long long)p->end, p->score);
 		for (int64_t line = first; line <= last; line++)
 			print_line(a, p, line);
 	}
+}
+
+static bool
+collect(void *ctx, const unsigned char *bytes, size_t n)
+{
+	return fwrite(bytes, 1, n, ctx) == n;
+}
+
+/* What the weights go on with after the question. It is printed apart from all that passages say. */
+static enum ttt_status
+ask_weights(struct ask *a, const char *question, char **text, size_t *n, struct ttt_error *err)
+{
+	char *prompt = NULL;
+	FILE *f = open_memstream(text, n);
+	enum ttt_status s = TTT_OK;
+
+	if (f == NULL || asprintf(&prompt, "%s\n", question) < 0)
+		s = ttt__fail_memory(err, "the answer");
+	else
+		s = ttt_complete(a->state, prompt, strlen(prompt), a->n_token, a->temperature, (uint64_t)a->seed,
+		    collect, f, err);
+	if (f != NULL && fclose(f) != 0 && s == TTT_OK)
+		s = ttt__fail_memory(err, "the answer");
+	free(prompt);
+	return s;
+}
+
+static int
+answer_by_weights(struct ask *a, const char *question, bool several)
+{
+	struct ttt_error err;
+	char *text = NULL;
+	size_t n = 0;
+	enum ttt_status s = ask_weights(a, question, &text, &n, &err);
+
+	if (s == TTT_OK && a->json) {
+		printf("{\"question\": ");
+		tool_write_json(stdout, question, strlen(question));
+		printf(", \"answer\": null, \"bears\": null, \"passages\": [], \"weights\": ");
+		tool_write_json(stdout, text, n);
+		puts("}");
+	} else if (s == TTT_OK) {
+		if (several)
+			print_question(a, question);
+		quote(a, text, n);
+		putchar('\n');
+	}
+	free(text);
+	return s == TTT_OK ? TOOL_DONE : tool_fail(a->t, &err);
 }
 
 /* Exit status of one question. */
@@ -191,6 +207,8 @@ answer(struct ask *a, const char *question, bool several)
 	struct ttt_error err;
 
 	a->n_asked++;
+	if (a->no_passages)
+		return answer_by_weights(a, question, several);
 	if (ttt_ask_question(a->ask, question, &r, &err) != TTT_OK)
 		return tool_fail(a->t, &err);
 	if (a->json)
@@ -227,6 +245,10 @@ answer_lines(struct ask *a)
 		status = TOOL_TROUBLE;
 	}
 	free(line);
+	if (status == TOOL_DONE && a->n_asked == 0) {
+		tool_error(a->t, "-: no question: the input is empty");
+		status = TOOL_TROUBLE;
+	}
 	return status;
 }
 
@@ -236,7 +258,7 @@ answer_all(struct ask *a)
 	struct ttt_error err;
 	int status = TOOL_DONE;
 
-	if (ttt_ask_create(&a->ask, a->state, &a->o, &err) != TTT_OK) {
+	if (!a->no_passages && ttt_ask_create(&a->ask, a->state, &a->o, &err) != TTT_OK) {
 		tool_error(a->t, "%s: %s", a->path, err.text);
 		return TOOL_TROUBLE;
 	}
@@ -330,6 +352,9 @@ set_option(struct ask *a, int key)
 		break;
 	case OPT_COMPLETE:
 		a->complete = true;
+		break;
+	case OPT_NO_PASSAGES:
+		a->no_passages = true;
 		break;
 	case OPT_NO_MODEL:
 		a->o.no_model = true;

@@ -2,6 +2,7 @@
 #include "tools/ppl.h"
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 enum { OPT_MODE = TOOL_LONG, OPT_TOKENS, OPT_LINES, OPT_POSITIONS, OPT_IDS, OPT_JSON, OPT_SORT, OPT_TOP, OPT_RATE };
 
@@ -96,6 +97,17 @@ check_options(struct ppl *p)
 		tool_usage_error(p->t, "--positions is in the order of positions: --sort and --top do not go with it");
 }
 
+/* Rows into a file that is being read would have no end. */
+static bool
+writes_to_input(struct ppl *p)
+{
+	bool bad = (p->ids != NULL && tool_stdout_is(p->t, p->ids)) || (p->state != NULL && tool_stdout_is(p->t, p->state));
+
+	for (size_t i = 0; i < p->n_name && !bad; i++)
+		bad = tool_stdout_is(p->t, p->name[i]);
+	return bad || (p->n_name == 0 && p->ids == NULL && tool_stdout_is(p->t, "-"));
+}
+
 static void
 close_ppl(struct ppl *p)
 {
@@ -110,7 +122,7 @@ close_ppl(struct ppl *p)
 int
 cmd_main(struct tool *t, int argc, char **argv)
 {
-	struct ppl p = { .t = t };
+	struct ppl p = { .t = t, .visible = isatty(STDOUT_FILENO) == 1 };
 	int key, status;
 
 	t->prints_rows = true;
@@ -119,12 +131,14 @@ cmd_main(struct tool *t, int argc, char **argv)
 	p.name = (const char *const *)argv + optind;
 	p.n_name = (size_t)(argc - optind);
 	check_options(&p);
+	if (writes_to_input(&p))
+		return TOOL_TROUBLE;
 	status = ppl_open(&p);
 	if (status == TOOL_DONE)
 		status = p.ids != NULL ? ppl_ids(&p) : ppl_text(&p);
 	if (status == TOOL_DONE)
 		ppl_end(&p);
-	if (status == TOOL_DONE && p.n_empty > 0)
+	if (status == TOOL_DONE && p.n_empty + p.n_failed > 0)
 		status = TOOL_TROUBLE;
 	close_ppl(&p);
 	return status;

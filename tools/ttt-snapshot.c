@@ -294,6 +294,8 @@ export_weights(struct tool *t, int argc, char **argv)
 		tool_usage_error(t, "--safetensors OUT is missing: no other form is built yet");
 	if (argc - optind != 1)
 		tool_usage_error(t, "one state is needed");
+	if (tool_output_refused(t, out, (const char *const *)argv + optind, 1))
+		return TOOL_TROUBLE;
 	s = open_state(t, argv[optind]);
 	if (s == NULL)
 		return TOOL_TROUBLE;

@@ -30,7 +30,6 @@ struct ttt__tar_in {
 	const char *label;         /* borrowed */
 	int error;                 /* errno of a read that failed */
 	uint64_t n_tar;            /* decompressed bytes so far */
-	uint64_t n_expected;       /* headers and padded data of the members seen */
 	unsigned char *compressed, *plain; /* [TTT__TAR_BUFFER] */
 	unsigned char last[1024];  /* the newest decompressed bytes */
 };

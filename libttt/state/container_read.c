@@ -132,19 +132,23 @@ ttt__tar_in_open(struct ttt__tar_in *t, const char *path, struct ttt_error *err)
 	return status;
 }
 
-/* After the last member: two blocks of zeros, nothing else, and a good end of the compressed file. */
+/* After the last member: two blocks of zeros, nothing else, and a good end of the compressed file. More than that is not
+ * read to its end, which a device or a few compressed bytes can put anywhere. */
 static enum ttt_status
 check_end(struct ttt__tar_in *t, struct ttt_error *err)
 {
 	static const unsigned char zeros[sizeof(t->last)];
+	uint64_t whole = (uint64_t)archive_read_header_position(t->tar) + sizeof(zeros);
 	const void *p;
-	la_ssize_t n;
+	la_ssize_t n = 1;
 
-	while ((n = read_plain(t->tar, t, &p)) > 0)
-		continue;
+	while (n > 0 && t->n_tar <= whole)
+		n = read_plain(t->tar, t, &p);
 	if (n < 0)
 		return failed(t, t->tar, err);
-	if (t->n_tar != t->n_expected + sizeof(zeros) || memcmp(t->last, zeros, sizeof(zeros)) != 0)
+	if (whole == sizeof(zeros))
+		return ttt__fail(err, TTT_E_FORMAT, "%s: not a state: it has no members", t->label);
+	if (t->n_tar != whole || memcmp(t->last, zeros, sizeof(zeros)) != 0)
 		return ttt__fail(err, TTT_E_FORMAT, "%s: damaged: it does not end where its last member does",
 		    t->label);
 	return TTT_OK;
@@ -171,7 +175,6 @@ ttt__tar_in_next(struct ttt__tar_in *t, char name[128], uint64_t *size, bool *mo
 		    ttt__excerpt(text, path != NULL ? path : ""));
 	memcpy(name, path, strlen(path) + 1);
 	*size = (uint64_t)archive_entry_size(e);
-	t->n_expected = (uint64_t)archive_read_header_position(t->tar) + 512 + (*size + 511) / 512 * 512;
 	return TTT_OK;
 }
 

@@ -34,6 +34,8 @@ ttt__load_sources(struct ttt__reader *r, struct ttt_state *s, struct ttt_error *
 	enum ttt_status status = ttt__reader_line(r, line, LINE, err);
 	int64_t n_byte = 0, one;
 
+	if (r->manifest->info.n_source > TTT__N_SOURCE_MAX)
+		return ttt__reader_fail(r, "names more sources than a state keeps", err);
 	if (status == TTT_OK && strcmp(line, "bytes\tname") != 0)
 		status = ttt__reader_fail(r, "has no header line", err);
 	for (int64_t i = 0; i < r->manifest->info.n_source && status == TTT_OK; i++) {
@@ -48,6 +50,8 @@ ttt__load_sources(struct ttt__reader *r, struct ttt_state *s, struct ttt_error *
 		else
 			status = ttt__sources_add(&s->sources, p, one, err);
 	}
+	if (status == TTT_E_RANGE)
+		status = ttt__reader_fail(r, "names more sources than a state keeps", err);
 	if (status == TTT_OK && n_byte != r->manifest->info.n_byte)
 		status = ttt__reader_fail(r, "does not add up to the bytes that manifest.json gives", err);
 	return status;
@@ -111,6 +115,8 @@ ttt__load_passages(struct ttt__reader *r, struct ttt_state *s, struct ttt_error 
 	int64_t first_line, n_byte = 0;
 	size_t source = 0, n = 0;
 
+	if (info->n_passage_record > TTT__N_RECORD_MAX)
+		return ttt__reader_fail(r, "has more records than a state keeps", err);
 	for (int64_t i = 0; i < info->n_passage_record && status == TTT_OK; i++) {
 		bool open = r->manifest->open_record && i == info->n_passage_record - 1;
 
@@ -176,10 +182,7 @@ ttt__load_extra(struct ttt__reader *r, struct ttt_state *s, struct ttt_error *er
 	*x = (struct ttt__extra){ .member = *r->member, .offset = end };
 	s->n_extra++;
 	if (s->extra_fd < 0)
-		s->extra_fd = ttt__spool_open();
-	if (s->extra_fd < 0)
-		return ttt__fail(err, TTT_E_IO, "the temporary file for members that are not known: %s",
-		    strerror(errno));
+		status = ttt__spool_open(&s->extra_fd, err);
 	for (uint64_t at = 0; at < x->member.size && status == TTT_OK;) {
 		size_t n = x->member.size - at < TTT__RECORD_MAX ? (size_t)(x->member.size - at) : TTT__RECORD_MAX;
 

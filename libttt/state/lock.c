@@ -9,26 +9,27 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "libttt/base.h"
+#include "libttt/file.h"
 
 struct ttt_lock {
 	int fd;
 	char *path;
 };
 
-/* path.lock, of the file a link leads to; NULL without memory. */
-static char *
-lock_path(const char *path)
+/* path.lock, of the file a link leads to. */
+static enum ttt_status
+lock_path(char **out, const char *path, struct ttt_error *err)
 {
-	char *real = realpath(path, NULL), *out;
-	const char *base = real != NULL ? real : path;
-	size_t n = strlen(base) + sizeof(".lock");
+	char *target = ttt__file_target(path);
+	size_t n = target != NULL ? strlen(target) + sizeof(".lock") : 0;
 
-	out = ttt__new(n, 1);
-	if (out != NULL)
-		(void)snprintf(out, n, "%s.lock", base);
-	free(real);
-	return out;
+	*out = target != NULL ? ttt__new(n, 1) : NULL;
+	if (*out != NULL)
+		(void)snprintf(*out, n, "%s.lock", target);
+	else if (target == NULL && errno != ENOMEM)
+		return ttt__fail(err, TTT_E_IO, "%s: cannot be followed as a link: %s", path, strerror(errno));
+	free(target);
+	return *out != NULL ? TTT_OK : ttt__fail_memory(err, path);
 }
 
 static double
@@ -81,12 +82,12 @@ ttt_lock_take(struct ttt_lock **out, const char *path, double wait_seconds, stru
 {
 	double wait_until = wait_seconds < 0 ? -1 : now() + wait_seconds;
 	struct ttt_lock *l = ttt__new(1, sizeof(*l));
-	enum ttt_status status;
+	enum ttt_status status = l != NULL ? lock_path(&l->path, path, err) : ttt__fail_memory(err, path);
 
 	*out = NULL;
-	if (l == NULL || (l->path = lock_path(path)) == NULL) {
+	if (status != TTT_OK) {
 		free(l);
-		return ttt__fail_memory(err, path);
+		return status;
 	}
 	for (;;) {
 		l->fd = open(l->path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
@@ -104,6 +105,12 @@ ttt_lock_take(struct ttt_lock **out, const char *path, double wait_seconds, stru
 		}
 		close(l->fd);
 	}
+}
+
+const char *
+ttt_lock_path(const struct ttt_lock *l)
+{
+	return l->path;
 }
 
 void

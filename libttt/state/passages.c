@@ -12,7 +12,11 @@ enum ttt_status
 ttt__sources_add(struct ttt__sources *s, const char *name, int64_t n_byte, struct ttt_error *err)
 {
 	struct ttt__source *grown;
+	size_t n = strlen(name);
 
+	if (s->n == TTT__N_SOURCE_MAX || n > TTT__NAMES_MAX - s->n_name)
+		return ttt__fail(err, TTT_E_RANGE, "%zu sources with %zu bytes of names are all that a state keeps",
+		    s->n, s->n_name);
 	if (s->n == s->capacity) {
 		grown = ttt__grow(s->p, s->capacity * 2 + 16, sizeof(*s->p));
 		if (grown == NULL)
@@ -24,6 +28,7 @@ ttt__sources_add(struct ttt__sources *s, const char *name, int64_t n_byte, struc
 	if (s->p[s->n].name == NULL)
 		return ttt__fail_memory(err, "the list of sources");
 	s->n++;
+	s->n_name += n;
 	return TTT_OK;
 }
 
@@ -104,7 +109,7 @@ compact(struct ttt__passages *p, struct ttt_error *err)
 static enum ttt_status
 trim(struct ttt__passages *p, struct ttt_error *err)
 {
-	while (p->first < p->n && p->n_byte + p->n_open > p->max)
+	while (p->first < p->n && (p->n_byte + p->n_open > p->max || p->n - p->first >= TTT__N_RECORD_MAX))
 		p->n_byte -= p->record[p->first++].n;
 	return p->first > 0 ? compact(p, err) : TTT_OK;
 }
@@ -116,10 +121,9 @@ spool_record(struct ttt__passages *p, const void *bytes, size_t n, size_t source
 	struct ttt__record_at *grown;
 	enum ttt_status status;
 
-	if (p->fd < 0)
-		p->fd = ttt__spool_open();
-	if (p->fd < 0)
-		return ttt__fail(err, TTT_E_IO, "the temporary file for passages: cannot be made: %s", strerror(errno));
+	status = p->fd < 0 ? ttt__spool_open(&p->fd, err) : TTT_OK;
+	if (status != TTT_OK)
+		return status;
 	if (p->n == p->capacity) {
 		grown = ttt__grow(p->record, p->capacity * 2 + 64, sizeof(*p->record));
 		if (grown == NULL)

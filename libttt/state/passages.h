@@ -14,11 +14,15 @@ struct ttt__source {
 	int64_t n_byte;
 };
 
+/* What a state keeps at most besides text: a few compressed kilobytes can announce any number of empty ones. */
+enum { TTT__N_SOURCE_MAX = 1 << 22, TTT__N_RECORD_MAX = 1 << 22, TTT__NAMES_MAX = 1 << 26 };
+
 /* What was read, in the order it came. */
 struct ttt__sources {
 	struct ttt__source *p;
-	size_t n, capacity;
+	size_t n, capacity, n_name; /* n_name: bytes of names */
 };
+/* TTT_E_RANGE: there are as many as a state can keep. */
 enum ttt_status ttt__sources_add(struct ttt__sources *s, const char *name, int64_t n_byte, struct ttt_error *err);
 void ttt__sources_free(struct ttt__sources *s);
 
@@ -60,8 +64,8 @@ size_t ttt__passages_size(const struct ttt__passages *p);
 enum ttt_status ttt__passages_read(const struct ttt__passages *p, size_t i, struct ttt__record_at *r,
     unsigned char *out, struct ttt_error *err);
 
-/* An unlinked temporary file in $TMPDIR or /tmp; -1 with errno set. */
-int ttt__spool_open(void);
+/* An unlinked temporary file in $TMPDIR or /tmp. */
+enum ttt_status ttt__spool_open(int *fd, struct ttt_error *err);
 /* n bytes at an offset, all of them. */
 enum ttt_status ttt__spool_write(int fd, const void *p, size_t n, int64_t offset, struct ttt_error *err);
 enum ttt_status ttt__spool_read(int fd, void *p, size_t n, int64_t offset, struct ttt_error *err);

@@ -7,16 +7,26 @@
 #include <string.h>
 #include <unistd.h>
 
-int
-ttt__spool_open(void)
+static const char *
+folder(void)
 {
 	const char *dir = getenv("TMPDIR");
-	char path[4096];
-	int fd;
 
-	if (dir == NULL || dir[0] == '\0')
-		dir = "/tmp";
-	fd = open(dir, O_TMPFILE | O_EXCL | O_RDWR | O_CLOEXEC, 0600);
+	return dir != NULL && dir[0] != '\0' ? dir : "/tmp";
+}
+
+static enum ttt_status
+failed(const char *what, const char *why, struct ttt_error *err)
+{
+	(void)ttt__fail(err, TTT_E_IO, "%s: cannot %s a temporary file: %s", folder(), what, why);
+	return err != NULL ? ttt__hint(err, "TMPDIR names the folder where text waits") : TTT_E_IO;
+}
+
+static int
+open_nameless(const char *dir)
+{
+	char path[4096];
+	int fd = open(dir, O_TMPFILE | O_EXCL | O_RDWR | O_CLOEXEC, 0600);
 	if (fd >= 0)
 		return fd;
 	/* a file system without nameless files: a kill between the next two steps leaves an empty one behind */
@@ -31,6 +41,13 @@ ttt__spool_open(void)
 }
 
 enum ttt_status
+ttt__spool_open(int *fd, struct ttt_error *err)
+{
+	*fd = open_nameless(folder());
+	return *fd >= 0 ? TTT_OK : failed("make", strerror(errno), err);
+}
+
+enum ttt_status
 ttt__spool_write(int fd, const void *p, size_t n, int64_t offset, struct ttt_error *err)
 {
 	const char *at = p;
@@ -41,8 +58,7 @@ ttt__spool_write(int fd, const void *p, size_t n, int64_t offset, struct ttt_err
 		if (done < 0 && errno == EINTR)
 			continue;
 		if (done <= 0)
-			return ttt__fail(err, TTT_E_IO, "the temporary file for passages: cannot write: %s",
-			    strerror(done < 0 ? errno : ENOSPC));
+			return failed("write to", strerror(done < 0 ? errno : ENOSPC), err);
 		at += done;
 		n -= (size_t)done;
 		offset += done;
@@ -61,8 +77,7 @@ ttt__spool_read(int fd, void *p, size_t n, int64_t offset, struct ttt_error *err
 		if (done < 0 && errno == EINTR)
 			continue;
 		if (done <= 0)
-			return ttt__fail(err, TTT_E_IO, "the temporary file for passages: cannot read: %s",
-			    done < 0 ? strerror(errno) : "it ends early");
+			return failed("read", done < 0 ? strerror(errno) : "it ends early", err);
 		at += done;
 		n -= (size_t)done;
 		offset += done;

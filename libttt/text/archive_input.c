@@ -35,6 +35,7 @@ ttt__archive_open(struct ttt__stream *s, const char *path, struct ttt_error *err
 	if (status == TTT_OK && (archive_read_support_format_tar(s->a) != ARCHIVE_OK ||
 	    archive_read_support_format_cpio(s->a) != ARCHIVE_OK ||
 	    archive_read_support_format_zip(s->a) != ARCHIVE_OK ||
+	    archive_read_set_format_option(s->a, "tar", "read_concatenated_archives", "1") != ARCHIVE_OK ||
 	    (lseek(s->fd, 0, SEEK_CUR) == 0 && s->size >= 0 &&
 	    archive_read_set_seek_callback(s->a, seek_below) != ARCHIVE_OK)))
 		status = ttt__stream_fail(s, err);
@@ -66,6 +67,8 @@ ttt__archive_next(struct ttt__stream *s, const char **name, struct ttt_error *er
 		if (archive_entry_is_encrypted(e))
 			return ttt__fail(err, TTT_E_UNSUPPORTED, "%s: member '%s' is encrypted", s->label,
 			    ttt__excerpt(text, path));
+		s->ended = false;
+		s->sparse = archive_entry_sparse_count(e) > 0;
 		s->size = archive_entry_size_is_set(e) ? (int64_t)archive_entry_size(e) : -1;
 		*name = path;
 		return TTT_OK;

@@ -82,7 +82,7 @@ pass_over(struct ttt_input *in, enum ttt_status status, const struct ttt_error *
 	return status;
 }
 
-/* Fill the peek buffer; true when its bytes are not text: a NUL is in none. */
+/* Fill the peek buffer; true when its bytes are not text: a NUL is in none, and holes are nothing else. */
 static enum ttt_status
 look(struct ttt_input *in, bool *binary, struct ttt_error *err)
 {
@@ -90,11 +90,11 @@ look(struct ttt_input *in, bool *binary, struct ttt_error *err)
 	size_t got = 1;
 
 	in->n_peek = in->at_peek = 0;
-	while (in->n_peek < PEEK && got > 0 && status == TTT_OK) {
+	while (!in->stream.sparse && in->n_peek < PEEK && got > 0 && status == TTT_OK) {
 		status = ttt__stream_read(&in->stream, in->peek + in->n_peek, PEEK - in->n_peek, &got, err);
 		in->n_peek += got;
 	}
-	*binary = in->n_peek > 0 && memchr(in->peek, '\0', in->n_peek) != NULL;
+	*binary = in->stream.sparse || (in->n_peek > 0 && memchr(in->peek, '\0', in->n_peek) != NULL);
 	return status;
 }
 

@@ -143,6 +143,7 @@ start_decompression(struct ttt__stream *s, struct ttt_error *err)
 	if (status != TTT_OK)
 		return status;
 	r = archive_read_next_header(s->a, &e);
+	s->ended = r == ARCHIVE_EOF; /* compressed nothing */
 	return r == ARCHIVE_OK || r == ARCHIVE_EOF ? TTT_OK : ttt__stream_fail(s, err);
 }
 
@@ -178,6 +179,8 @@ ttt__stream_read(struct ttt__stream *s, void *p, size_t capacity, size_t *n, str
 	ssize_t got;
 
 	*n = 0;
+	if (s->ended)
+		return TTT_OK;
 	if (s->a == NULL && s->at_head < s->n_head) {
 		*n = s->n_head - s->at_head < capacity ? s->n_head - s->at_head : capacity;
 		memcpy(p, s->head + s->at_head, *n);
@@ -193,6 +196,7 @@ ttt__stream_read(struct ttt__stream *s, void *p, size_t capacity, size_t *n, str
 	}
 	if (got < 0)
 		return ttt__stream_fail(s, err);
+	s->ended = got == 0 && s->a != NULL; /* libarchive, asked again, would go on with a hole at the end */
 	*n = (size_t)got;
 	return TTT_OK;
 }

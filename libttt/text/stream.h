@@ -14,6 +14,8 @@ struct ttt__stream {
 	char *label;        /* in errors */
 	struct archive *a;  /* NULL: plain bytes */
 	bool is_archive;
+	bool ended;         /* what is read has come to its end */
+	bool sparse;        /* a member with holes, which are NUL bytes without number */
 	int error;          /* errno of a read that failed below libarchive */
 	/* [TTT__STREAM_BLOCK] first bytes of the file, read to know what it is; then libarchive's buffer */
 	unsigned char *head;

@@ -119,6 +119,16 @@ load common
 	tar tzf t2 | grep -q window.safetensors
 }
 
+@test "SOURCE_DATE_EPOCH sets the time of members; one that tar has no digits for can be read again" {
+	SOURCE_DATE_EPOCH=1700000000 ttt-absorb -o s "$files/text"
+	TZ=UTC tar tvzf s | grep -q '2023-11-14 22:13 manifest.json'
+	for time in 8589934592 9999999999999; do
+		SOURCE_DATE_EPOCH=$time ttt-absorb -o t "$files/text"
+		same_memory s t
+		ok ttt-snapshot verify t
+	done
+}
+
 @test "directories need -r, and -r walks them in one order" {
 	mkdir -p d/b d/a
 	cp "$files/text" d/b/one
@@ -161,6 +171,40 @@ load common
 	[ ! -e x ]
 }
 
+@test "archives one behind another are read to the last; what is no archive behind one is damage" {
+	tar cf a.tar -C "$files" text
+	tar cf b.tar -C "$files" text2
+	ttt-absorb -o want "$files/text" "$files/text2"
+	cat a.tar b.tar | ttt-absorb -a >got
+	same_memory want got
+	gzip a.tar
+	gzip b.tar
+	cat a.tar.gz b.tar.gz | ttt-absorb -a >got
+	same_memory want got
+	gunzip a.tar.gz
+	cat "$files/text" >>a.tar
+	refuse "a.tar: damaged archive" ttt-absorb -a -o x a.tar
+	[ ! -e x ]
+}
+
+@test "members with holes are binary, links and devices are no members, names go nowhere" {
+	truncate -s 1T holes # a few blocks of tar, and zeros for years
+	head -c 9000 "$files/text" >half
+	truncate -s 1T half
+	mkfifo fifo
+	ln "$files/text" text
+	ln text hard
+	ln -s /etc/passwd soft
+	tar cSPf a.tar --transform 's,^text,../../text,' holes half fifo text hard soft
+	run --separate-stderr timeout 20 ttt-absorb -a -o s a.tar
+	show
+	[ "$status" -eq 0 ]
+	[ "${#stderr_lines[@]}" -eq 2 ]
+	[[ $stderr == *"holes: skipped: binary data"*"half: skipped: binary data"* ]]
+	[ "$(tar xzOf s sources.tsv)" = $'bytes\tname\n6000\t../../text' ]
+	[ ! -e ../../text ]
+}
+
 @test "a damaged archive gives no state" {
 	tar czf d.tgz -C "$files" text text2
 	head -c $(($(stat -c %s d.tgz) / 2)) d.tgz >cut.tgz
@@ -173,6 +217,10 @@ load common
 	ttt-absorb -o a text.gz
 	ttt-absorb -o b "$files/text"
 	same_memory a b
+	gzip </dev/null >empty.gz
+	refuse "empty.gz: nothing to absorb: the input is empty" ttt-absorb -o x empty.gz
+	ok ttt-absorb -o c empty.gz text.gz
+	same_memory a c
 }
 
 @test "--files0-from takes names, from a file and from a pipe" {

@@ -89,6 +89,16 @@ more_setup() {
 	ttt-ask -k 1 -C 0 "$files/state" 'evil line' | grep -q "$(printf '\033')"
 }
 
+@test "a file's name stays on its line" {
+	name=$'two\nlines\xff'
+	cp "$files/text" "$name"
+	ttt-absorb --no-learn -o s "$name"
+	ok ttt-ask -k 1 -C 0 s struct
+	[ "${#lines[@]}" -eq 3 ] # an empty one is not counted
+	[[ ${lines[0]} == 'two\x0alines\xff:'[0-9]*': '* ]]
+	ttt-ask --json s struct | grep -F '"file": "two\nlines'
+}
+
 @test "--no-model finds the same passages" {
 	ttt-ask --json "$files/state" "journal queue evil" >a
 	ttt-ask --json --no-model "$files/state" "journal queue evil" >b
@@ -114,6 +124,32 @@ more_setup() {
 	cmp a b
 	refuse "JSON" ttt-ask --complete --json "$files/state" x
 	refuse "one text" ttt-ask --complete "$files/state" x y
+}
+
+@test "--no-passages asks the weights alone, also where no text is kept" {
+	ttt-absorb --no-passages -o bare "$files/text"
+	refuse "bare: keeps no passages" ttt-ask bare "static int"
+	ok ttt-ask --no-passages -n 20 bare "static int"
+	[ -n "$output" ]
+	run ! grep -q 'score' <<<"$output"
+	ttt-ask --no-passages -n 20 bare "static int" >one
+	(printf 'static int\n' | ttt-ask --complete -n 20 bare) >two
+	cmp one two
+	printf 'static int\nreturn\n' | ttt-ask --no-passages -n 20 bare >both
+	[ "$(head -n 1 both)" = '# static int' ]
+	grep -q '^# return$' both
+	ttt-ask --json --no-passages -n 20 "$files/state" journal >out
+	python3 - <<-'END'
+	import json
+	a = json.load(open("out"))
+	assert a["question"] == "journal" and a["answer"] is None and a["passages"] == [] and a["weights"]
+	END
+}
+
+@test "no question is an error" {
+	refuse "-: no question: the input is empty" ttt-ask "$files/state" </dev/null
+	printf ' \n\t\n' >blank
+	refuse "-: no question" ttt-ask --json "$files/state" <blank
 }
 
 @test "a pipe's passages are cited by line alone" {

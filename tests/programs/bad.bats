@@ -34,6 +34,62 @@ load common
 	cmp s before
 }
 
+@test "an output that cannot be written is said before anything is read" {
+	mkfifo pipe # a reader of it would wait
+	for out in nosuch/s "$files" /dev/null ''; do
+		refuse "$out" timeout 10 ttt-absorb -o "$out" pipe
+		refuse "$out" timeout 10 ttt-absorb -u "$out" pipe
+		refuse "$out" timeout 10 ttt-train tokenizer --vocab 300 -o "$out" pipe
+	done
+	ls
+	[ "$(ls)" = pipe ]
+}
+
+@test "what is read is not written over" {
+	cp "$files/text" text
+	ttt-train tokenize text | cut -d ' ' -f 1-33 >ids
+	ttt-absorb -o s text
+	mkdir before
+	cp text ids s before
+	refuse "text: is the file" ttt-absorb -o text text
+	refuse "ids: is the file" ttt-absorb -o ids --ids ids
+	printf 'text\0' >names
+	refuse "names: is the file" ttt-absorb -o names --files0-from names
+	refuse "s: is the file" ttt-snapshot export --safetensors s s
+	refuse "text: is the file" ttt-train tokenizer --vocab 300 -o text text
+	refuse "ids: is the file" ttt-train grad --ids ids --out ids
+	for command in 'ttt-ppl text' 'ttt-ppl - <text' 'ttt-train tokenize text' 'ttt-train tokenize <text'; do
+		run --separate-stderr timeout 10 bash -c "$command >>text"
+		show "$command"
+		[ "$status" -eq 2 ]
+		[[ $stderr == *": is the file that standard output goes to" ]]
+	done
+	cmp text before/text
+	cmp ids before/ids
+	cmp s before/s
+}
+
+@test "what is wrong is said with -q too" {
+	head -c 4000 /dev/zero >zeros
+	refuse "zeros: skipped: binary" ttt-absorb -q -o s zeros
+	mkdir d
+	cp zeros d
+	refuse "d: nothing to absorb: all of it was passed over" ttt-absorb -q -r -o s d
+	: >empty
+	refuse "empty and 1 more: nothing to absorb: they are empty" ttt-absorb -o s empty empty
+	refuse "'': cannot open" ttt-absorb -o s ''
+	[ ! -e s ]
+	[ "$(id -u)" -ne 0 ] || skip "root reads everything"
+	cp "$files/text" d/text
+	cp "$files/text" d/secret
+	chmod 0 d/secret
+	run --separate-stderr ttt-absorb -q -r -o s d
+	show
+	[ "$status" -eq 2 ]
+	[[ $stderr == "ttt-absorb: d/secret: cannot open: Permission denied" ]]
+	[ -e s ]
+}
+
 @test "no right to read" {
 	[ "$(id -u)" -ne 0 ] || skip "root reads everything"
 	cp "$files/text" secret
@@ -177,6 +233,32 @@ load common
 	refuse "model.safetensors: " ttt-ppl -s "$files/model/model.safetensors" "$files/text2"
 }
 
+@test "zeros without end are no state, and are not read to their end" {
+	refuse "/dev/zero: not a state" timeout 10 ttt-ask /dev/zero x
+	truncate -s 1T sparse
+	refuse "sparse: not a state" timeout 10 ttt-ppl -s sparse "$files/text2"
+	ttt-absorb --compress none -o s "$files/text2"
+	cat s <(head -c 512 /dev/zero) >more
+	refuse "more: damaged: it does not end" ttt-ppl -s more "$files/text2"
+	truncate -s 1T s
+	refuse "s: damaged: it does not end" timeout 10 ttt-ppl -s s "$files/text2"
+}
+
+@test "a folder for temporary files that is not there or full is named" {
+	ttt-absorb -o s "$files/text"
+	TMPDIR=nosuch refuse "nosuch: cannot make a temporary file: No such file" ttt-absorb -f s -o t "$files/text2"
+	TMPDIR=s refuse "s: cannot make a temporary file: Not a directory" ttt-absorb -f s -o t "$files/text2"
+	for i in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16; do cat "$files/text"; done >long
+	(
+		ulimit -f 40
+		refuse "/.*: cannot write to a temporary file: File too large" ttt-absorb --no-learn -o t long
+	)
+	[ ! -e t ]
+}
+
 @test "names with control characters stay on one line" {
 	refuse 'no\\x0asuch\\x1b' ttt-ppl $'no\nsuch\033[31m'
+	# CSI and a turn of direction in UTF-8, and a byte that is not UTF-8; what is harmless stays.
+	refuse 'no\\x9bsuch\\u202e\\xff: ' ttt-ppl $'no\xc2\x9bsuch\xe2\x80\xae\xff'
+	refuse $'na\xc3\xafve: ' ttt-ppl $'na\xc3\xafve'
 }

@@ -86,6 +86,18 @@ programs='ttt-absorb ttt-ask ttt-ppl ttt-snapshot ttt-train'
 	done
 }
 
+@test "a limit on the size of files is met as a full disk is" {
+	run --separate-stderr bash -c 'ulimit -f 2; ttt-absorb -o s "$files/text"'
+	show
+	[ "$status" -eq 2 ]
+	[[ $stderr == "ttt-absorb: s: cannot write: File too large" ]]
+	[ -z "$(ls)" ]
+	run --separate-stderr bash -c 'ulimit -f 2; ttt-ppl --tokens "$files/text" >table'
+	show
+	[ "$status" -eq 2 ]
+	[[ $stderr == "ttt-ppl: standard output: cannot write: File too large" ]]
+}
+
 @test "a closed stdout is noticed" {
 	for command in "ttt-ppl --help" "ttt-ppl $files/text" "ttt-absorb $files/text" "ttt-train tokenize $files/text"; do
 		run --separate-stderr bash -c "$command >&-"

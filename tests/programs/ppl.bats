@@ -94,6 +94,15 @@ more_setup() {
 	    [ "$(ttt-ppl --lines "$files/text2" | column 2 | tail -n 1)" -eq $((${#lines[@]} - 1)) ]
 }
 
+@test "--lines cannot steer a terminal" {
+	command -v script >/dev/null || skip "no script(1)"
+	printf 'an evil \033[31mline\377\n' >evil
+	script -qec "ttt-ppl --lines evil" /dev/null >out
+	grep -F 'an evil \x1b[31mline\xff' out
+	run ! grep -q "$(printf '\033')" out
+	ttt-ppl --lines evil | grep -q "$(printf '\033')"
+}
+
 @test "--positions counts every token once" {
 	ok ttt-ppl --positions "$files/text2"
 	[ "${lines[0]}" = "$(printf 'from\tto\ttokens\tloss')" ]
@@ -148,4 +157,36 @@ more_setup() {
 	printf '\377\376\0\200' >odd
 	ok ttt-ppl odd
 	[[ ${lines[1]} == odd$'\t'4$'\t'* ]]
+}
+
+@test "a loss that is no finite number is an error, not a row" {
+	cp -r "$files/model" m
+	python3 - <<-'END'
+	import struct
+	b = open("m/model.safetensors", "rb").read()
+	n = 8 + struct.unpack("<Q", b[:8])[0]
+	open("m/model.safetensors", "wb").write(b[:n] + struct.pack("<f", 1e30) * ((len(b) - n) // 4))
+	END
+	for form in '' --json --positions '--sort --tokens' '--lines --top 1'; do
+		# shellcheck disable=SC2086 # none, one or two words
+		refuse "text: the loss is no longer a finite number" ttt-ppl -m m $form "$files/text"
+	done
+	ttt-train tokenize "$files/text" | cut -d ' ' -f 1-33 >ids
+	refuse "ids: the loss" ttt-ppl -m m --ids ids
+	refuse "ids: the loss" ttt-train grad -m m --ids ids --out g
+	[ ! -e g ]
+}
+
+@test "a walk passes over what it cannot read, and says so in the exit status" {
+	mkdir -p d/empty
+	refuse "d: nothing to score" ttt-ppl -r d
+	cp "$files/text" d/text
+	ln -s /dev/null d/link
+	ok ttt-ppl -r d
+	refuse "nosuch: cannot open" ttt-ppl -q -r nosuch
+	run --separate-stderr ttt-ppl -r --sort nosuch d
+	show
+	[ "$status" -eq 2 ]
+	[[ ${lines[1]} == d/text$'\t'* ]]
+	[[ $stderr == "ttt-ppl: nosuch: cannot open: No such file or directory" ]]
 }

@@ -148,6 +148,9 @@ more_setup() {
 	(printf '299 '; cat want) | cmp - got
 	ok ttt-train run -q --data "$files/data/p1=1" --data "$files/data/p2=0" --held-out 0 --steps 2 s
 	refuse "either every PATH has a =WEIGHT" ttt-train run --data "$files/data/p1=1" --data "$files/data/p2" --steps 1 u
+	cp "$files/text" x=1 # a file's whole name is its name
+	ok ttt-train run -q --data x=1 --held-out 0 --steps 1 v
+	refuse "x: .*No such file" ttt-train run -q --data x=2 --held-out 0 --steps 1 w
 	refuse "other data" ttt-train run -q --data "$files/data/p4" --steps 1 r
 }
 

@@ -42,7 +42,7 @@ load common
 	run --separate-stderr bash -c 'trap "" XFSZ; ulimit -f 4; ttt-absorb -u s "$files/text2"'
 	show
 	[ "$status" -eq 2 ]
-	[ "${#stderr_lines[@]}" -eq 1 ]
+	[[ ${stderr_lines[0]} == *"File too large" ]]
 	cmp s before
 	[ -z "$(find . -name 's.??????')" ]
 	refuse "nosuch" ttt-absorb -u nosuch/s "$files/text"
@@ -128,6 +128,31 @@ load common
 	[ $((old + new)) -eq 60 ]
 	[ "$old" -gt 0 ]
 	ok ttt-absorb -u s "$files/text"
+}
+
+@test "-u and -o through a link that leads nowhere yet make what it leads to; a loop is refused" {
+	mkdir d
+	ln -s d/s u
+	ln -s ../u d/o
+	ok ttt-absorb -u u "$files/text"
+	[ -L u ]
+	ok ttt-absorb -o d/o "$files/text2"
+	[ -L d/o ]
+	[ "$(ls d)" = "$(printf 'o\ns')" ]
+	ttt-absorb -o want "$files/text2"
+	same_memory d/s want
+	ln -s loop loop
+	refuse "loop: .*Too many levels" ttt-absorb -u loop "$files/text"
+	refuse "loop: .*Too many levels" ttt-absorb -o loop "$files/text"
+	[ -L loop ]
+}
+
+@test "-u with -r does not read its own lock" {
+	mkdir d
+	cp "$files/text" d/text
+	ok ttt-absorb -u d/s -r d
+	ttt-absorb -o t d/text
+	cmp d/s t
 }
 
 @test "-u through a link keeps the link" {

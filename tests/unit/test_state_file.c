@@ -397,6 +397,43 @@ swapped(struct parts *p)
 	p->data[1] = b;
 }
 
+/* Lines without number: bytes as few as a line can have. */
+static void
+repeat(struct ttt__bytes *b, const char *head, const char *line, int64_t n)
+{
+	struct ttt_error err = { 0 };
+
+	b->n = 0;
+	assert_ok(ttt__bytes_add(b, head, strlen(head), &err), &err);
+	for (int64_t i = 0; i < n; i++)
+		assert_ok(ttt__bytes_add(b, line, strlen(line), &err), &err);
+}
+
+static void
+many_sources(struct parts *p)
+{
+	p->manifest.info.n_source = TTT__N_SOURCE_MAX + 1;
+	repeat(part(p, "sources.tsv"), "bytes\tname\n", "0\t\n", p->manifest.info.n_source);
+}
+
+static void
+many_names(struct parts *p)
+{
+	char line[4 + TTT__NAME_MAX + 1] = "0\t";
+
+	memset(line + 2, 'x', TTT__NAME_MAX);
+	strcpy(line + 2 + TTT__NAME_MAX, "\n");
+	p->manifest.info.n_source = TTT__NAMES_MAX / TTT__NAME_MAX + 1;
+	repeat(part(p, "sources.tsv"), "bytes\tname\n", line, p->manifest.info.n_source);
+}
+
+static void
+many_records(struct parts *p)
+{
+	p->manifest.info.n_passage_record = TTT__N_RECORD_MAX + 1;
+	repeat(part(p, "passages"), "", "a.c\t1\t1\n\n", p->manifest.info.n_passage_record);
+}
+
 static void
 test_lies(void **state)
 {
@@ -416,6 +453,9 @@ test_lies(void **state)
 	lie(f, record_zeros, true, "passages has a line that is none");
 	lie(f, curve_line, true, "curve.tsv");
 	lie(f, source_bytes, true, "sources.tsv");
+	lie(f, many_sources, true, "sources.tsv names more sources than a state keeps");
+	lie(f, many_names, true, "sources.tsv names more sources than a state keeps");
+	lie(f, many_records, true, "passages has more records than a state keeps");
 	lie(f, more_chunks, true, "contradict");
 	lie(f, more_tokens, true, "curve");
 	lie(f, later_line, true, "does not end where manifest.json says");

@@ -89,14 +89,16 @@ struct ttt_model;     /* configuration, slow weights, initial fast weights, toke
 struct ttt_tokenizer; /* below */
 
 /* Open a model directory (config.json, model.safetensors or its index, tokenizer.json if there is one), or with dir NULL the
- * embedded model. Every size is checked before memory is taken; weights must be finite.
+ * embedded model. Every size is checked before memory is taken; weights must be finite. The files of weights stay in use until
+ * the model is freed: who changes a model meanwhile replaces its files by others of the same names, and writes into none.
  * Errors: TTT_E_IO, TTT_E_FORMAT, TTT_E_SHAPE, TTT_E_MEMORY. */
 enum ttt_status ttt_model_open(struct ttt_model **out, struct ttt_device *d, const char *dir, struct ttt_error *err);
 void ttt_model_free(struct ttt_model *m);
 const struct ttt_config *ttt_model_config(const struct ttt_model *m);
 /* The directory's name, or "embedded". Borrowed. */
 const char *ttt_model_name(const struct ttt_model *m);
-/* BLAKE2b-256 of configuration, weights and tokenizer, 64 hex digits. Borrowed. */
+/* BLAKE2b-256 of configuration, weights and tokenizer, 64 hex digits. Read from the files when it is first asked for, by whichever
+ * thread asks. Borrowed. */
 const char *ttt_model_checksum(const struct ttt_model *m);
 /* NULL where the directory has no tokenizer.json. Borrowed. */
 const struct ttt_tokenizer *ttt_model_tokenizer(const struct ttt_model *m);

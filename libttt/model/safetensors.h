@@ -18,30 +18,24 @@ struct ttt__safetensors {
 	struct ttt__tensor *tensor; /* [n] in order of offset */
 	struct ttt__tensor **by_name; /* [n] the same ones, sorted by name */
 	size_t n;
-	const unsigned char *data; /* borrowed from the buffer parsed; NULL after ttt__safetensors_parse_header */
+	const unsigned char *data; /* borrowed from the buffer parsed */
 	size_t n_data;
 	char *label;
 };
 
-/* Parse n bytes, which must outlive the result. Limits: header 100 MB and within the file, 65536 tensors, 4 dimensions,
+/* Parse n bytes, which must outlive the result (NULL when n is 0). Limits: header 100 MB and within the file, 65536 tensors, 4 dimensions,
  * names of 1 to 128 bytes, no duplicates, no unknown dtype, dimensions and offsets checked against one another and the
  * file. */
 enum ttt_status ttt__safetensors_parse(struct ttt__safetensors *out, const void *bytes, size_t n, const char *label,
     struct ttt_error *err);
-/* The same for a file that is read piece by piece: the length field and then the header alone, with what is left of the
- * file. */
-enum ttt_status ttt__safetensors_header_length(size_t *out, const unsigned char length[8], uint64_t n_file,
-    const char *label, struct ttt_error *err);
-enum ttt_status ttt__safetensors_parse_header(struct ttt__safetensors *out, const void *header, size_t n_header,
-    size_t n_data, const char *label, struct ttt_error *err);
 void ttt__safetensors_free(struct ttt__safetensors *s);
 const struct ttt__tensor *ttt__safetensors_find(const struct ttt__safetensors *s, const char *name);
 /* Convert tensor t (F32, F16, BF16, F64) to float32: out [n_element] (=). A value that is not finite is an error. */
 enum ttt_status ttt__safetensors_f32(const struct ttt__safetensors *s, const struct ttt__tensor *t, float *out,
     struct ttt_error *err);
-/* The same from the tensor's n_byte bytes, wherever they lie. */
-enum ttt_status ttt__safetensors_convert(const struct ttt__safetensors *s, const struct ttt__tensor *t,
-    const void *bytes, float *out, struct ttt_error *err);
+/* The same for n of its elements, from number first on. */
+enum ttt_status ttt__safetensors_convert(const struct ttt__safetensors *s, const struct ttt__tensor *t, size_t first,
+    size_t n, float *out, struct ttt_error *err);
 
 /* One tensor to write: float32 (data) or int32 (data_i32). */
 struct ttt__tensor_out {

@@ -209,6 +209,10 @@ compute_checksum(const struct ttt_model *m, char hex[65])
 {
 	struct ttt__checksum sum;
 
+	if (m->embedded && ttt__embedded_checksum[0] != '\0') {
+		(void)snprintf(hex, 65, "%s", ttt__embedded_checksum);
+		return;
+	}
 	ttt__checksum_start(&sum);
 	add_line(&sum, "config", &m->config_file);
 	for (size_t i = 0; i < m->n_weights_file; i++)

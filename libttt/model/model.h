@@ -22,5 +22,7 @@ struct ttt_model {
 
 /* The embedded model's files, linked in; n = 0 when the library was built without one. */
 extern const struct ttt__blob ttt__embedded_config, ttt__embedded_weights, ttt__embedded_tokenizer;
+/* The checksum of that model, as computed when the library was built; empty where it was not. */
+extern const char ttt__embedded_checksum[];
 
 #endif

@@ -101,6 +101,7 @@ test_checksum(void **state)
 	ttt__bytes_free(&w);
 }
 
+/* What was computed when the library was built is what the files give. */
 static void
 test_checksum_embedded(void **state)
 {

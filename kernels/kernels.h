@@ -32,6 +32,9 @@ struct ttt__ops {
 	void (*upload)(struct ttt_device *, void *to, const void *host, size_t n);
 	void (*download)(struct ttt_device *, void *host, const void *from, size_t n);
 	void (*copy)(struct ttt_device *, void *to, const void *from, size_t n); /* may overlap */
+	/* Host memory to be read where it lies, for as long as the device is used: its address on the device; NULL: it has to be
+	 * copied, since the device has memory of its own or this lies as no memory of alloc would. */
+	const void *(*adopt)(struct ttt_device *, const void *host, size_t n);
 
 	/* elementwise and reductions over n floats */
 	void (*zero)(struct ttt_device *, float *y, int64_t n);

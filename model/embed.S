@@ -28,7 +28,9 @@ name: \
 ttt__embedded_config_start:
 	.incbin "model/config.json"
 ttt__embedded_config_end:
+	/* The file begins so that its data, what the network reads, is aligned. */
 	.balign 64
+	.skip TTT__EMBEDDED_SKIP
 ttt__embedded_weights_start:
 	.incbin "model/model.safetensors"
 ttt__embedded_weights_end:

@@ -10,7 +10,7 @@ struct ttt_model {
 	struct ttt_config config;
 	struct ttt__parameters parameters;
 	const float *weights;      /* [parameters.n_float] on the device */
-	float *copy;               /* the same, where it is memory of the model's own */
+	float *copy;               /* the same, where it had to be copied there; NULL: weights lie in the mapped file */
 	struct ttt_tokenizer *tokenizer; /* or NULL */
 	char *name;
 	bool embedded;             /* the files below are the library's */

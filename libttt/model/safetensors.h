@@ -33,7 +33,10 @@ const struct ttt__tensor *ttt__safetensors_find(const struct ttt__safetensors *s
 /* Convert tensor t (F32, F16, BF16, F64) to float32: out [n_element] (=). A value that is not finite is an error. */
 enum ttt_status ttt__safetensors_f32(const struct ttt__safetensors *s, const struct ttt__tensor *t, float *out,
     struct ttt_error *err);
-/* The same for n of its elements, from number first on. */
+/* An error where F32 tensor t, in place, has a value that is not finite. */
+enum ttt_status ttt__safetensors_check_f32(const struct ttt__safetensors *s, const struct ttt__tensor *t,
+    struct ttt_error *err);
+/* Convert n of its elements, from number first on. */
 enum ttt_status ttt__safetensors_convert(const struct ttt__safetensors *s, const struct ttt__tensor *t, size_t first,
     size_t n, float *out, struct ttt_error *err);
 
@@ -45,12 +48,13 @@ struct ttt__tensor_out {
 	const float *data;
 	const int32_t *data_i32;
 };
-/* Append length and header to b; *n_data is the size of the data that must follow (may be NULL). */
+/* Append length and header to b, a multiple of 64 bytes together; *n_data is the size of the data that must follow (may be NULL). */
 enum ttt_status ttt__safetensors_write_header(struct ttt__bytes *b, const struct ttt__tensor_out *t, size_t n,
     const char *const *metadata, size_t *n_data, struct ttt_error *err);
 /* Append n values of four bytes, little-endian. */
 enum ttt_status ttt__safetensors_write_data(struct ttt__bytes *b, const void *data, size_t n, struct ttt_error *err);
-/* Append a whole file to b, tensors in the order given, header padded to 8 bytes with blanks. metadata: pairs of
+/* Append a whole file to b, tensors in the order given, header padded with blanks so
+ * that the data of a file is aligned to 64 bytes. metadata: pairs of
  * strings, NULL at the end, or NULL. Same tensors, same bytes. */
 enum ttt_status ttt__safetensors_write(struct ttt__bytes *b, const struct ttt__tensor_out *t, size_t n,
     const char *const *metadata, struct ttt_error *err);

@@ -104,6 +104,7 @@ first_not_finite(const float *x, size_t n)
 	return at;
 }
 
+/* x [n]: the elements of t from number first on. */
 static enum ttt_status
 check_finite(const struct ttt__safetensors *s, const struct ttt__tensor *t, size_t first, const float *x, size_t n,
     struct ttt_error *err)
@@ -131,6 +132,12 @@ ttt__safetensors_convert(const struct ttt__safetensors *s, const struct ttt__ten
 		return TTT_OK;
 	convert(t->dtype, s->data + t->offset + first * (t->n_byte / t->n_element), n, out);
 	return check_finite(s, t, first, out, n, err);
+}
+
+enum ttt_status
+ttt__safetensors_check_f32(const struct ttt__safetensors *s, const struct ttt__tensor *t, struct ttt_error *err)
+{
+	return check_finite(s, t, 0, (const float *)(const void *)(s->data + t->offset), t->n_element, err);
 }
 
 enum ttt_status

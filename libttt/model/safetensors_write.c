@@ -101,7 +101,7 @@ ttt__safetensors_write_header(struct ttt__bytes *b, const struct ttt__tensor_out
 	}
 	if (status == TTT_OK)
 		status = add_text(b, "}", err);
-	while (status == TTT_OK && (b->n - start) % 8 != 0)
+	while (status == TTT_OK && (b->n - start) % 64 != 0)
 		status = add_text(b, " ", err);
 	if (status != TTT_OK)
 		return status;

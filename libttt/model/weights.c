@@ -1,7 +1,9 @@
 /* Loading in two passes: first every header is held against the table of parameters, which bounds all memory by what
- * the files really hold; then the tensors are converted piece by piece, from the mapped file onto the device. */
+ * the files really hold; then the weights are used where they lie in the mapped file, when it has them in the order of the
+ * table, as every file written by this library has, or they are converted piece by piece onto the device. */
 #include "libttt/model/weights.h"
 
+#include <endian.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -84,6 +86,40 @@ copy_tensor(struct ttt_model *m, const struct shard *s, size_t i, float *piece, 
 	return status;
 }
 
+/* The tensor with which all parameters begin, one after the other as in the table and in float32; NULL: they do not lie so.
+ * Between tensors of a file nothing lies. */
+static const struct ttt__tensor *
+find_in_order(const struct shard *s, const struct ttt__parameters *p)
+{
+	size_t first = 0, n = (size_t)p->n;
+
+	while (first < s->tensors.n && s->owner[first] != &p->p[0])
+		first++;
+	if (n > s->tensors.n - first || htole32(1) != 1)
+		return NULL;
+	for (size_t i = 0; i < n; i++)
+		if (s->owner[first + i] != &p->p[i] || s->tensors.tensor[first + i].dtype != TTT__F32)
+			return NULL;
+	return &s->tensors.tensor[first];
+}
+
+/* Use the weights where they lie. m->weights stays NULL when that cannot be. */
+static enum ttt_status
+use_in_place(struct ttt_model *m, const struct shard *s, struct ttt_error *err)
+{
+	const struct ttt__tensor *first = find_in_order(s, &m->parameters);
+	const void *at = NULL;
+	enum ttt_status status = TTT_OK;
+
+	if (first != NULL)
+		at = m->device->ops->adopt(m->device, s->tensors.data + first->offset,
+		    (size_t)m->parameters.n_float * sizeof(*m->weights));
+	for (int64_t i = 0; at != NULL && i < m->parameters.n && status == TTT_OK; i++)
+		status = ttt__safetensors_check_f32(&s->tensors, &first[i], err);
+	m->weights = at;
+	return status;
+}
+
 static enum ttt_status
 copy_all(struct ttt_model *m, const struct shard *s, size_t n, struct ttt_error *err)
 {
@@ -140,7 +176,9 @@ load_single(struct ttt_model *m, struct shard *s, struct ttt_error *err)
 
 	for (int64_t i = 0; i < m->parameters.n && status == TTT_OK; i++)
 		status = claim(s, &m->parameters.p[i], err);
-	return status == TTT_OK ? copy_all(m, s, 1, err) : status;
+	if (status == TTT_OK)
+		status = use_in_place(m, s, err);
+	return status == TTT_OK && m->weights == NULL ? copy_all(m, s, 1, err) : status;
 }
 
 static enum ttt_status

@@ -1,8 +1,9 @@
-/* What becomes of a model's files once they are opened: the checksum over them. */
+/* What becomes of a model's files once they are opened: weights in place or copied, and the checksum over the files. */
 #include <pthread.h>
 
 #include "libttt/model/checksum.h"
 #include "libttt/model/model.h"
+#include "libttt/model/safetensors.h"
 #include "tests/unit/scratch.h"
 
 static const char config_json[] = "{\"vocab_size\": 96, \"hidden_size\": 32, \"num_hidden_layers\": 2, \"num_attention_heads\": 4, "
@@ -117,12 +118,133 @@ test_checksum_embedded(void **state)
 	ttt_model_free(m);
 }
 
+/* The model's directory again, as name, with other bytes for its weights. */
+static struct ttt_model *
+open_with(struct fixture *f, const char *name, const struct ttt__bytes *weights)
+{
+	char dir[300];
+
+	snprintf(dir, sizeof(dir), "%s/%s", f->dir, name);
+	assert_int_equal(mkdir(dir, 0700), 0);
+	spill(in(dir, "config.json"), config_json, strlen(config_json));
+	spill(in(dir, "model.safetensors"), weights->p, weights->n);
+	return open_ok(f, dir);
+}
+
+/* The tensors of model m as a file, in the order of the table from number first on, round, with one more of no parameter. */
+static struct ttt__bytes
+tensors_of(const struct ttt_model *m, int64_t first, bool more)
+{
+	const struct ttt__parameters *p = &m->parameters;
+	const float one = 1;
+	struct ttt__tensor_out t[64];
+	struct ttt__bytes b = { 0 };
+	struct ttt_error err = { 0 };
+
+	assert_true(p->n < 64);
+	for (int64_t i = 0; i < p->n; i++) {
+		const struct ttt__parameter *x = &p->p[(first + i) % p->n];
+
+		t[i] = (struct ttt__tensor_out){ .name = x->name, .n_dim = x->cols > 0 ? 2 : 1, .dim = { x->rows, x->cols },
+			.data = m->weights + x->offset };
+	}
+	t[p->n] = (struct ttt__tensor_out){ .name = "more", .n_dim = 1, .dim = { 1 }, .data = &one };
+	assert_ok(ttt__safetensors_write(&b, t, (size_t)p->n + more, NULL, &err), &err);
+	return b;
+}
+
+/* The same weights, in place or not. */
+static void
+check_same(struct ttt_model *m, const struct ttt_model *want, bool in_place)
+{
+	assert_int_equal(m->copy == NULL, in_place);
+	assert_int_equal((uintptr_t)m->weights % 64, 0);
+	assert_memory_equal(m->weights, want->weights, (size_t)want->parameters.n_float * sizeof(float));
+	ttt_model_free(m);
+}
+
+static void
+test_in_place(void **state)
+{
+	struct fixture *f = *state;
+	struct ttt_model *m = open_ok(f, f->model), *e;
+	struct ttt__bytes b = slurp(in(f->model, "model.safetensors")), moved;
+	struct ttt_error err = { 0 };
+
+	/* What this library writes is used where it lies. */
+	assert_null(m->copy);
+	check_same(open_with(f, "same", &b), m, true);
+	/* Not where the data is not aligned: eight more blanks after the header. */
+	moved = (struct ttt__bytes){ 0 };
+	assert_ok(ttt__bytes_add(&moved, b.p, b.n, &err), &err);
+	assert_ok(ttt__bytes_add(&moved, "        ", 8, &err), &err);
+	size_t n_header = (size_t)b.p[0] + 256 * (size_t)b.p[1] + 65536 * (size_t)b.p[2];
+	memmove(moved.p + 16 + n_header, moved.p + 8 + n_header, b.n - 8 - n_header);
+	memset(moved.p + 8 + n_header, ' ', 8);
+	moved.p[0] = (unsigned char)((n_header + 8) & 255);
+	moved.p[1] = (unsigned char)((n_header + 8) >> 8 & 255);
+	check_same(open_with(f, "moved", &moved), m, false);
+	ttt__bytes_free(&moved);
+	ttt__bytes_free(&b);
+	/* A tensor that is no parameter does not matter behind them; another order does. */
+	b = tensors_of(m, 0, true);
+	check_same(open_with(f, "more", &b), m, true);
+	ttt__bytes_free(&b);
+	b = tensors_of(m, 1, false);
+	check_same(open_with(f, "turned", &b), m, false);
+	ttt__bytes_free(&b);
+	ttt_model_free(m);
+	if (ttt__embedded_weights.n > 0) {
+		e = open_ok(f, NULL);
+		assert_null(e->copy);
+		ttt_model_free(e);
+	}
+}
+
+/* In place or copied, first or last: a number that is not finite is found, and told by its tensor and place. */
+static void
+test_not_finite(void **state)
+{
+	static const uint32_t bits[] = { 0x7f800000, 0xff800000, 0x7fc00000, 0x7f800001 };
+	struct fixture *f = *state;
+	struct ttt_model *m = open_ok(f, f->model), *bad;
+	int64_t last = m->parameters.n - 1, n = m->parameters.p[last].n;
+
+	for (int turned = 0; turned < 2; turned++) {
+		for (int64_t at = 0; at < n; at += n - 1) {
+			struct ttt__bytes b = tensors_of(m, turned, false);
+			struct ttt_error err = { 0 };
+			struct ttt__safetensors s;
+			const struct ttt__tensor *t;
+			char want[200];
+
+			assert_ok(ttt__safetensors_parse(&s, b.p, b.n, "b", &err), &err);
+			t = ttt__safetensors_find(&s, m->parameters.p[last].name);
+			memcpy(b.p + (s.data - b.p) + t->offset + 4 * at, &bits[(turned * 2 + (at > 0)) % 4], 4);
+			ttt__safetensors_free(&s);
+			spill(in(f->dir, "bad.safetensors"), b.p, b.n);
+			ttt__bytes_free(&b);
+			assert_int_equal(rename(in(f->dir, "bad.safetensors"), in(f->model, "model.safetensors")), 0);
+			snprintf(want, sizeof(want), "tensor '%s': element %lld is not a finite number",
+			    m->parameters.p[last].name, (long long)at);
+			assert_fails(ttt_model_open(&bad, f->device, f->model, &err), TTT_E_FORMAT, &err, want);
+		}
+	}
+	struct ttt__bytes b = tensors_of(m, 0, false);
+	spill(in(f->dir, "good.safetensors"), b.p, b.n);
+	assert_int_equal(rename(in(f->dir, "good.safetensors"), in(f->model, "model.safetensors")), 0);
+	ttt__bytes_free(&b);
+	ttt_model_free(m);
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_checksum),
 		cmocka_unit_test(test_checksum_embedded),
+		cmocka_unit_test(test_in_place),
+		cmocka_unit_test(test_not_finite),
 	};
 
 	return cmocka_run_group_tests(tests, setup, teardown);

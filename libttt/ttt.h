@@ -116,6 +116,11 @@ struct ttt_init_options {
 	bool prime_fan_in;
 };
 enum ttt_status ttt_model_init(const char *dir, const struct ttt_init_options *o, struct ttt_error *err);
+enum ttt_dtype { TTT_F32 = 0, TTT_BF16 }; /* how weights are stored; what is computed is float32 */
+/* Write m as a model directory, which is made: configuration and tokenizer as they are, weights in the order in which float32 ones
+ * are used in place, without being copied when the model is opened. TTT_BF16 takes half the space and rounds to the nearest, ties to
+ * even. Errors: TTT_E_IO, TTT_E_MEMORY, TTT_E_RANGE (a weight beyond the range of bfloat16). */
+enum ttt_status ttt_model_write(const struct ttt_model *m, const char *dir, enum ttt_dtype dtype, struct ttt_error *err);
 
 /* ------------------------------------------------------------------------------------------------ tokenizer */
 

@@ -40,9 +40,10 @@ enum ttt_status ttt__safetensors_check_f32(const struct ttt__safetensors *s, con
 enum ttt_status ttt__safetensors_convert(const struct ttt__safetensors *s, const struct ttt__tensor *t, size_t first,
     size_t n, float *out, struct ttt_error *err);
 
-/* One tensor to write: float32 (data) or int32 (data_i32). */
+/* One tensor to write: float32 (data), stored as such or as bfloat16, or int32 (data_i32). */
 struct ttt__tensor_out {
 	const char *name;
+	bool bf16;
 	int n_dim;
 	int64_t dim[4];
 	const float *data;
@@ -53,6 +54,9 @@ enum ttt_status ttt__safetensors_write_header(struct ttt__bytes *b, const struct
     const char *const *metadata, size_t *n_data, struct ttt_error *err);
 /* Append n values of four bytes, little-endian. */
 enum ttt_status ttt__safetensors_write_data(struct ttt__bytes *b, const void *data, size_t n, struct ttt_error *err);
+/* Append n numbers as bfloat16, rounded to the nearest, ties to even. Errors: TTT_E_RANGE where one is so large that it would
+ * become infinite. */
+enum ttt_status ttt__safetensors_write_bf16(struct ttt__bytes *b, const float *data, size_t n, struct ttt_error *err);
 /* Append a whole file to b, tensors in the order given, header padded with blanks so
  * that the data of a file is aligned to 64 bytes. metadata: pairs of
  * strings, NULL at the end, or NULL. Same tensors, same bytes. */

@@ -1,4 +1,5 @@
-/* What becomes of a model's files once they are opened: weights in place or copied, and the checksum over the files. */
+/* What becomes of a model's files once they are opened: weights in place or copied, the checksum over the files, new files. */
+#include <math.h>
 #include <pthread.h>
 
 #include "libttt/model/checksum.h"
@@ -201,6 +202,53 @@ test_in_place(void **state)
 	}
 }
 
+static void
+test_write(void **state)
+{
+	struct fixture *f = *state;
+	struct ttt_model *m = open_ok(f, f->model), *g, *h;
+	struct ttt__bytes a = slurp(in(f->model, "model.safetensors")), b;
+	struct ttt_error err = { 0 };
+	char dir[300];
+
+	snprintf(dir, sizeof(dir), "%s/written", f->dir);
+	assert_ok(ttt_model_write(m, dir, TTT_F32, &err), &err);
+	g = open_ok(f, dir);
+	assert_string_equal(ttt_model_checksum(g), ttt_model_checksum(m));
+	/* Onto itself, while it is in use: half as large, and every weight within half of bfloat16's last bit. */
+	assert_ok(ttt_model_write(g, dir, TTT_BF16, &err), &err);
+	assert_memory_equal(g->weights, m->weights, (size_t)m->parameters.n_float * sizeof(float));
+	ttt_model_free(g);
+	b = slurp(in(dir, "model.safetensors"));
+	assert_true(b.n < a.n * 6 / 10);
+	ttt__bytes_free(&a);
+	ttt__bytes_free(&b);
+	h = open_ok(f, dir);
+	assert_non_null(h->copy);
+	for (int64_t i = 0; i < m->parameters.n_float; i++) {
+		double x = (double)m->weights[i], y = (double)h->weights[i];
+
+		assert_true(fabs(x - y) <= fabs(x) / 256);
+	}
+	/* Rounding again changes nothing. */
+	assert_ok(ttt_model_write(h, in(f->dir, "again"), TTT_BF16, &err), &err);
+	a = slurp(in(dir, "model.safetensors"));
+	b = slurp(in(f->dir, "again/model.safetensors"));
+	assert_int_equal(a.n, b.n);
+	assert_memory_equal(a.p, b.p, a.n);
+	ttt__bytes_free(&a);
+	ttt__bytes_free(&b);
+	/* The largest float is no bfloat16: an error, and the old file stays. */
+	h->copy[h->parameters.final_norm + 5] = 3.4028234e38F;
+	assert_fails(ttt_model_write(h, in(f->dir, "again"), TTT_BF16, &err), TTT_E_RANGE, &err,
+	    "again/model.safetensors: tensor 'model.norm.weight': 3.40282e+38 is beyond");
+	g = open_ok(f, in(f->dir, "again"));
+	ttt_model_free(g);
+	assert_fails(ttt_model_write(h, in(f->dir, "no/such"), TTT_F32, &err), TTT_E_IO, &err, "cannot be made");
+	ttt_model_free(h);
+	ttt_model_free(m);
+}
+
 /* In place or copied, first or last: a number that is not finite is found, and told by its tensor and place. */
 static void
 test_not_finite(void **state)
@@ -244,6 +292,7 @@ main(void)
 		cmocka_unit_test(test_checksum),
 		cmocka_unit_test(test_checksum_embedded),
 		cmocka_unit_test(test_in_place),
+		cmocka_unit_test(test_write),
 		cmocka_unit_test(test_not_finite),
 	};
 

@@ -34,6 +34,9 @@ struct ttt__ops {
 	void (*copy)(struct ttt_device *, void *to, const void *from, size_t n); /* may overlap */
 	/* fn(ctx, i) for i = 0 .. n - 1, side by side as far as n_lane allows; each may drive the device with buffers of its own */
 	void (*side_by_side)(struct ttt_device *, int64_t n, void (*fn)(void *ctx, int64_t i), void *ctx);
+	/* Host memory to be read where it lies, for as long as the device is used: its address on the device; NULL: it has to be
+	 * copied, since the device has memory of its own or this lies as no memory of alloc would. */
+	const void *(*adopt)(struct ttt_device *, const void *host, size_t n);
 
 	/* elementwise and reductions over n floats */
 	void (*zero)(struct ttt_device *, float *y, int64_t n);

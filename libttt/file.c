@@ -7,6 +7,7 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -60,6 +61,42 @@ ttt__file_read(struct ttt__bytes *b, const char *path, size_t max, struct ttt_er
 		status = read_all(b, fd, path, max, err);
 	close(fd);
 	return status;
+}
+
+enum ttt_status
+ttt__file_map(struct ttt__blob *out, const char *path, struct ttt_error *err)
+{
+	struct stat st;
+	enum ttt_status status = TTT_OK;
+	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK); /* as in ttt__file_read */
+
+	*out = (struct ttt__blob){ 0 };
+	if (fd < 0)
+		return fail_system(err, path, "open");
+	if (fstat(fd, &st) != 0)
+		status = fail_system(err, path, "stat");
+	else if (!S_ISREG(st.st_mode))
+		status = ttt__fail(err, TTT_E_IO, "%s: cannot open: not a regular file", path);
+	else if ((uintmax_t)st.st_size > SIZE_MAX)
+		status = ttt__fail(err, TTT_E_MEMORY, "%s: its %jd bytes do not fit this machine", path,
+		    (intmax_t)st.st_size);
+	else if (st.st_size > 0) { /* no bytes cannot be mapped, and need not be */
+		void *p = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
+		if (p == MAP_FAILED)
+			status = fail_system(err, path, "map");
+		else
+			*out = (struct ttt__blob){ .p = p, .n = (size_t)st.st_size };
+	}
+	close(fd);
+	return status;
+}
+
+void
+ttt__file_unmap(struct ttt__blob *b)
+{
+	if (b->p != NULL)
+		munmap((void *)(uintptr_t)b->p, b->n);
+	*b = (struct ttt__blob){ 0 };
 }
 
 /* What the link at path says, seen from where path is seen; NULL with errno EINVAL where path is no link. */

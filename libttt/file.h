@@ -9,6 +9,15 @@ enum ttt_status ttt__file_read(struct ttt__bytes *b, const char *path, size_t ma
 /* The file that path leads to over symbolic links, whether it is there or not: what is written in path's place. Allocated;
  * NULL with errno. */
 char *ttt__file_target(const char *path);
+/* Bytes that are read and never written: a file in memory, or a part of the library. */
+struct ttt__blob {
+	const unsigned char *p;
+	size_t n;
+};
+/* Map a regular file: its pages are read as they are touched, and never copied. Whoever shortens the file meanwhile ends the
+ * program that touches what is gone (SIGBUS): files that others may have in use are replaced, not overwritten. */
+enum ttt_status ttt__file_map(struct ttt__blob *out, const char *path, struct ttt_error *err);
+void ttt__file_unmap(struct ttt__blob *b);
 
 /* A file being written beside path under a temporary name, mode 0600; commit makes it path (fsync, rename, fsync of the
  * directory), abort removes it. The old file stays whole until commit succeeds. */

@@ -89,14 +89,16 @@ struct ttt_model;     /* configuration, slow weights, initial fast weights, toke
 struct ttt_tokenizer; /* below */
 
 /* Open a model directory (config.json, model.safetensors or its index, tokenizer.json if there is one), or with dir NULL the
- * embedded model. Every size is checked before memory is taken; weights must be finite.
+ * embedded model. Every size is checked before memory is taken; weights must be finite. The files of weights stay in use until
+ * the model is freed: who changes a model meanwhile replaces its files by others of the same names, and writes into none.
  * Errors: TTT_E_IO, TTT_E_FORMAT, TTT_E_SHAPE, TTT_E_MEMORY. */
 enum ttt_status ttt_model_open(struct ttt_model **out, struct ttt_device *d, const char *dir, struct ttt_error *err);
 void ttt_model_free(struct ttt_model *m);
 const struct ttt_config *ttt_model_config(const struct ttt_model *m);
 /* The directory's name, or "embedded". Borrowed. */
 const char *ttt_model_name(const struct ttt_model *m);
-/* BLAKE2b-256 of configuration, weights and tokenizer, 64 hex digits. Borrowed. */
+/* BLAKE2b-256 of configuration, weights and tokenizer, 64 hex digits. Read from the files when it is first asked for, by whichever
+ * thread asks. Borrowed. */
 const char *ttt_model_checksum(const struct ttt_model *m);
 /* NULL where the directory has no tokenizer.json. Borrowed. */
 const struct ttt_tokenizer *ttt_model_tokenizer(const struct ttt_model *m);
@@ -114,6 +116,11 @@ struct ttt_init_options {
 	bool prime_fan_in;
 };
 enum ttt_status ttt_model_init(const char *dir, const struct ttt_init_options *o, struct ttt_error *err);
+enum ttt_dtype { TTT_F32 = 0, TTT_BF16 }; /* how weights are stored; what is computed is float32 */
+/* Write m as a model directory, which is made: configuration and tokenizer as they are, weights in the order in which float32 ones
+ * are used in place, without being copied when the model is opened. TTT_BF16 takes half the space and rounds to the nearest, ties to
+ * even. Errors: TTT_E_IO, TTT_E_MEMORY, TTT_E_RANGE (a weight beyond the range of bfloat16). */
+enum ttt_status ttt_model_write(const struct ttt_model *m, const char *dir, enum ttt_dtype dtype, struct ttt_error *err);
 
 /* ------------------------------------------------------------------------------------------------ tokenizer */
 

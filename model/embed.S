@@ -1,6 +1,8 @@
-/* The default model as bytes of the library: struct ttt__blob of libttt/model/model.h for each of its three files, so that a
- * program copied alone to another machine still has it. A tree without model.safetensors gives three empty blobs. The paths
- * are found through -I$(top_srcdir), by the preprocessor and by the assembler alike. */
+/* The default model as bytes of the library: struct ttt__blob of libttt/file.h for each of its three files, so that a
+ * program copied alone to another machine still has it, and its checksum. A tree without model.safetensors gives three empty
+ * blobs. The paths are found through -I$(top_srcdir), by the preprocessor and by the assembler alike. embedded.h is made by
+ * embedded.sh. */
+#include "model/embedded.h"
 
 #if __SIZEOF_POINTER__ == 8
 #define WORD .quad
@@ -26,7 +28,9 @@ name: \
 ttt__embedded_config_start:
 	.incbin "model/config.json"
 ttt__embedded_config_end:
+	/* The file begins so that its data, what the network reads, is aligned. */
 	.balign 64
+	.skip TTT__EMBEDDED_SKIP
 ttt__embedded_weights_start:
 	.incbin "model/model.safetensors"
 ttt__embedded_weights_end:
@@ -43,6 +47,12 @@ ttt__embedded_tokenizer_start:
 ttt__embedded_tokenizer_end:
 #endif
 	.byte 0
+
+	.globl ttt__embedded_checksum
+	.type ttt__embedded_checksum, %object
+ttt__embedded_checksum:
+	.asciz TTT__EMBEDDED_CHECKSUM
+	.size ttt__embedded_checksum, . - ttt__embedded_checksum
 
 	.section .data.rel.ro, "aw", %progbits
 	BLOB(ttt__embedded_config)

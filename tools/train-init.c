@@ -1,7 +1,5 @@
 /* ttt-train init: a new model. */
 #include "tools/train.h"
-#include <stdlib.h>
-#include <unistd.h>
 
 enum { OPT_SEED = TOOL_LONG, OPT_FAN_IN, OPT_STD };
 
@@ -27,7 +25,6 @@ train_init(struct tool *t, int argc, char **argv)
 	struct ttt_init_options o = { 0 };
 	struct ttt_error err;
 	enum ttt_status s;
-	char *weights;
 	int key;
 
 	while ((key = tool_option(t, &usage, argc, argv)) != TOOL_END) {
@@ -46,15 +43,8 @@ train_init(struct tool *t, int argc, char **argv)
 		tool_usage_error(t, "a configuration is missing (-c)");
 	if (argc - optind != 1)
 		tool_usage_error(t, "one directory is wanted, not %d", argc - optind);
-	weights = train_path(argv[optind], "model.safetensors");
-	if (weights == NULL)
-		return tool_fail(t, (ttt__fail_memory(&err, "a path"), &err));
-	if (access(weights, F_OK) == 0) {
-		tool_error(t, "%s: is there already: a model is not written over another", weights);
-		free(weights);
+	if (train_model_exists(t, argv[optind]))
 		return TOOL_TROUBLE;
-	}
-	free(weights);
 	tool_critical_begin();
 	s = ttt_model_init(argv[optind], &o, &err);
 	tool_critical_end();

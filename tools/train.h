@@ -10,6 +10,7 @@ int train_tokenize(struct tool *t, int argc, char **argv);
 int train_grad(struct tool *t, int argc, char **argv);
 int train_run(struct tool *t, int argc, char **argv);
 int train_eval(struct tool *t, int argc, char **argv);
+int train_convert(struct tool *t, int argc, char **argv);
 
 extern const char *const train_modes[]; /* names of enum ttt_mode, NULL at the end */
 
@@ -36,6 +37,9 @@ void train_options_free(struct train_options *o);
 
 /* A path within a directory; freed by the caller. NULL without memory. */
 char *train_path(const char *dir, const char *name);
+
+/* Whether a model directory already holds a model, which is then said; or there is no memory to find out. */
+bool train_model_exists(struct tool *t, const char *dir);
 
 /* How a model does on documents. */
 struct train_score {

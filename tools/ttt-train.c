@@ -1,6 +1,7 @@
 /* ttt-train: make models and tokenizers, train them, check their gradients. */
 #include "tools/train.h"
 #include <stdlib.h>
+#include <unistd.h>
 
 const char *const train_modes[] = { "ttt", "window", "full", NULL };
 
@@ -10,6 +11,7 @@ static const struct tool_command commands[] = {
 	{ "tokenize", "turn text into token ids, or back", train_tokenize },
 	{ "run", "train a model; resumes by itself", train_run },
 	{ "eval", "score a run's held-out documents", train_eval },
+	{ "convert", "write a model anew, in order or in half the space", train_convert },
 	{ "grad", "the outer loss and its gradient for given ids", train_grad },
 	{ NULL, NULL, NULL }
 };
@@ -20,6 +22,20 @@ train_path(const char *dir, const char *name)
 	char *path = NULL;
 
 	return asprintf(&path, "%s/%s", dir, name) < 0 ? NULL : path;
+}
+
+bool
+train_model_exists(struct tool *t, const char *dir)
+{
+	char *weights = train_path(dir, "model.safetensors");
+	bool there = weights == NULL || access(weights, F_OK) == 0;
+
+	if (weights == NULL)
+		tool_error(t, "%s: out of memory", dir);
+	else if (there)
+		tool_error(t, "%s: is there already: a model is not written over another", weights);
+	free(weights);
+	return there;
 }
 
 int

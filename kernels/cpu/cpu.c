@@ -5,6 +5,8 @@
 
 #include "kernels/cpu/cpu.h"
 
+enum { ALIGNMENT = 64 }; /* bytes, of all memory */
+
 static const char *const level_name[] = {"plain", "avx2", "avx512"};
 
 static int
@@ -27,9 +29,9 @@ cpu_alloc(struct ttt_device *d, size_t n)
 	size_t rounded;
 
 	(void)d;
-	if (!ttt__size_add(&rounded, n, 63))
+	if (!ttt__size_add(&rounded, n, ALIGNMENT - 1))
 		return NULL;
-	return aligned_alloc(64, rounded / 64 * 64);
+	return aligned_alloc(ALIGNMENT, rounded / ALIGNMENT * ALIGNMENT);
 }
 
 static void
@@ -45,6 +47,14 @@ cpu_copy(struct ttt_device *d, void *to, const void *from, size_t n)
 	(void)d;
 	if (n)
 		memmove(to, from, n);
+}
+
+static const void *
+cpu_adopt(struct ttt_device *d, const void *host, size_t n)
+{
+	(void)d;
+	(void)n;
+	return (uintptr_t)host % ALIGNMENT == 0 ? host : NULL;
 }
 
 static enum ttt_status
@@ -152,6 +162,7 @@ ttt__cpu_create(struct ttt_device **out, const struct ttt_device_options *o, str
 		ttt__cpu_gemm_limit(level);
 	c->ops.alloc = cpu_alloc;
 	c->ops.free = cpu_free;
+	c->ops.adopt = cpu_adopt;
 	c->ops.upload = c->ops.download = c->ops.copy = cpu_copy;
 	c->ops.gemm = ttt__cpu_gemm;
 	c->ops.side_by_side = cpu_side_by_side;

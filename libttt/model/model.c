@@ -3,56 +3,43 @@
 
 #include <errno.h>
 #include <limits.h>
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-#include "libttt/file.h"
 #include "libttt/model/checksum.h"
 #include "libttt/model/config.h"
 #include "libttt/model/weights.h"
 
 enum { MAX_CONFIG = 1 << 20, MAX_TOKENIZER = 64 << 20 };
 
-static void
-add_line(struct ttt__checksum *sum, const char *name, const void *p, size_t n)
-{
-	char hex[65];
+/* The one thing of a model that changes: it is computed when it is first asked for, by whichever thread asks. */
+struct ttt__model_checksum {
+	pthread_mutex_t lock;
+	char hex[65]; /* empty until then */
+};
 
-	ttt__checksum_of(hex, p, n);
-	ttt__checksum_add(sum, name, strlen(name));
-	ttt__checksum_add(sum, " ", 1);
-	ttt__checksum_add(sum, hex, 64);
-	ttt__checksum_add(sum, "\n", 1);
+static enum ttt_status
+take_config(struct ttt_model *m, struct ttt__blob file, const char *label, struct ttt_error *err)
+{
+	enum ttt_status status = ttt__config_parse(&m->config, file.p, file.n, label, err);
+
+	m->config_file = file;
+	return status == TTT_OK ? ttt__parameters_create(&m->parameters, &m->config, err) : status;
 }
 
 static enum ttt_status
-take_config(struct ttt_model *m, const void *p, size_t n, const char *label, struct ttt__checksum *sum,
-    struct ttt_error *err)
+take_tokenizer(struct ttt_model *m, struct ttt__blob file, const char *label, struct ttt_error *err)
 {
-	enum ttt_status status = ttt__config_parse(&m->config, p, n, label, err);
+	enum ttt_status status = ttt_tokenizer_parse(&m->tokenizer, file.p, file.n, label, err);
 
-	if (status == TTT_OK)
-		status = ttt__parameters_create(&m->parameters, &m->config, err);
-	if (status == TTT_OK)
-		add_line(sum, "config", p, n);
-	return status;
-}
-
-static enum ttt_status
-take_tokenizer(struct ttt_model *m, const void *p, size_t n, const char *label, struct ttt__checksum *sum,
-    struct ttt_error *err)
-{
-	enum ttt_status status = ttt_tokenizer_parse(&m->tokenizer, p, n, label, err);
-
-	if (status != TTT_OK)
-		return status;
-	if (ttt_tokenizer_n_vocab(m->tokenizer) > m->config.n_vocab)
+	m->tokenizer_file = file;
+	if (status == TTT_OK && ttt_tokenizer_n_vocab(m->tokenizer) > m->config.n_vocab)
 		return ttt__fail(err, TTT_E_FORMAT,
 		    "%s: token ids reach %lld, but the vocab_size of config.json is %lld", label,
 		    (long long)ttt_tokenizer_n_vocab(m->tokenizer) - 1, (long long)m->config.n_vocab);
-	add_line(sum, "tokenizer", p, n);
-	return TTT_OK;
+	return status;
 }
 
 /* DIR/name; NULL without memory. */
@@ -67,47 +54,59 @@ join(const char *dir, const char *name)
 	return path;
 }
 
+/* The whole of a file of text, which somebody may edit while it is in use: a copy. */
 static enum ttt_status
-open_files(struct ttt_model *m, const char *dir, struct ttt__checksum *sum, struct ttt_error *err)
+read_text(struct ttt__blob *out, const char *path, size_t max, struct ttt_error *err)
+{
+	struct ttt__bytes b = { 0 };
+	enum ttt_status status = ttt__file_read(&b, path, max, err);
+
+	if (status != TTT_OK)
+		ttt__bytes_free(&b);
+	*out = (struct ttt__blob){ .p = b.p, .n = b.n };
+	return status;
+}
+
+static enum ttt_status
+open_files(struct ttt_model *m, const char *dir, struct ttt_error *err)
 {
 	char *config = join(dir, "config.json"), *tokenizer = join(dir, "tokenizer.json");
-	struct ttt__bytes b = { 0 };
+	struct ttt__blob text = { 0 };
 	enum ttt_status status;
 
 	if (config == NULL || tokenizer == NULL)
 		status = ttt__fail_memory(err, dir);
 	else
-		status = ttt__file_read(&b, config, MAX_CONFIG, err);
+		status = read_text(&text, config, MAX_CONFIG, err);
 	if (status == TTT_OK)
-		status = take_config(m, b.p, b.n, config, sum, err);
+		status = take_config(m, text, config, err);
 	if (status == TTT_OK)
-		status = ttt__weights_load(m, dir, sum, err);
+		status = ttt__weights_load(m, dir, err);
 	if (status == TTT_OK && (access(tokenizer, F_OK) == 0 || errno != ENOENT)) {
-		status = ttt__file_read(&b, tokenizer, MAX_TOKENIZER, err);
+		status = read_text(&text, tokenizer, MAX_TOKENIZER, err);
 		if (status == TTT_OK)
-			status = take_tokenizer(m, b.p, b.n, tokenizer, sum, err);
+			status = take_tokenizer(m, text, tokenizer, err);
 	}
-	ttt__bytes_free(&b);
 	free(config);
 	free(tokenizer);
 	return status;
 }
 
 static enum ttt_status
-open_embedded(struct ttt_model *m, struct ttt__checksum *sum, struct ttt_error *err)
+open_embedded(struct ttt_model *m, struct ttt_error *err)
 {
 	enum ttt_status status;
 
+	m->embedded = true;
 	if (ttt__embedded_config.n == 0 || ttt__embedded_weights.n == 0) {
 		(void)ttt__fail(err, TTT_E_UNSUPPORTED, "this libttt was built without a model");
 		return err != NULL ? ttt__hint(err, "name a model directory with -m") : TTT_E_UNSUPPORTED;
 	}
-	status = take_config(m, ttt__embedded_config.p, ttt__embedded_config.n, "embedded config.json", sum, err);
+	status = take_config(m, ttt__embedded_config, "embedded config.json", err);
 	if (status == TTT_OK)
-		status = ttt__weights_load_blob(m, &ttt__embedded_weights, "embedded model.safetensors", sum, err);
+		status = ttt__weights_load_blob(m, &ttt__embedded_weights, "embedded model.safetensors", err);
 	if (status == TTT_OK && ttt__embedded_tokenizer.n > 0)
-		status = take_tokenizer(m, ttt__embedded_tokenizer.p, ttt__embedded_tokenizer.n,
-		    "embedded tokenizer.json", sum, err);
+		status = take_tokenizer(m, ttt__embedded_tokenizer, "embedded tokenizer.json", err);
 	return status;
 }
 
@@ -129,19 +128,21 @@ enum ttt_status
 ttt_model_open(struct ttt_model **out, struct ttt_device *d, const char *dir, struct ttt_error *err)
 {
 	struct ttt_model *m = ttt__new(1, sizeof(*m));
-	struct ttt__checksum sum;
 	enum ttt_status status;
 
 	if (m == NULL)
 		return ttt__fail_memory(err, "a model");
 	m->device = d;
 	m->name = dir != NULL ? directory_name(dir) : strdup("embedded");
-	ttt__checksum_start(&sum);
-	if (m->name == NULL)
+	m->checksum = ttt__new(1, sizeof(*m->checksum));
+	if (m->checksum != NULL && pthread_mutex_init(&m->checksum->lock, NULL) != 0) {
+		free(m->checksum);
+		m->checksum = NULL;
+	}
+	if (m->name == NULL || m->checksum == NULL)
 		status = ttt__fail_memory(err, "a model");
 	else
-		status = dir != NULL ? open_files(m, dir, &sum, err) : open_embedded(m, &sum, err);
-	ttt__checksum_end(&sum, m->checksum);
+		status = dir != NULL ? open_files(m, dir, err) : open_embedded(m, err);
 	if (status != TTT_OK) {
 		ttt_model_free(m);
 		return status;
@@ -150,15 +151,30 @@ ttt_model_open(struct ttt_model **out, struct ttt_device *d, const char *dir, st
 	return TTT_OK;
 }
 
+static void
+free_files(struct ttt_model *m)
+{
+	if (!m->embedded) {
+		free((void *)(uintptr_t)m->config_file.p);
+		free((void *)(uintptr_t)m->tokenizer_file.p);
+		for (size_t i = 0; i < m->n_weights_file; i++)
+			ttt__file_unmap(&m->weights_file[i]);
+	}
+	free(m->weights_file);
+}
+
 void
 ttt_model_free(struct ttt_model *m)
 {
 	if (m == NULL)
 		return;
-	if (m->weights != NULL)
-		ttt__device_release(m->device, m->weights);
+	ttt__device_release(m->device, m->copy);
 	ttt__parameters_free(&m->parameters);
 	ttt_tokenizer_free(m->tokenizer);
+	free_files(m);
+	if (m->checksum != NULL)
+		pthread_mutex_destroy(&m->checksum->lock);
+	free(m->checksum);
 	free(m->name);
 	free(m);
 }
@@ -175,10 +191,47 @@ ttt_model_name(const struct ttt_model *m)
 	return m->name;
 }
 
+static void
+add_line(struct ttt__checksum *sum, const char *name, const struct ttt__blob *file)
+{
+	char hex[65];
+
+	ttt__checksum_of(hex, file->p, file->n);
+	ttt__checksum_add(sum, name, strlen(name));
+	ttt__checksum_add(sum, " ", 1);
+	ttt__checksum_add(sum, hex, 64);
+	ttt__checksum_add(sum, "\n", 1);
+}
+
+/* A line "config DIGEST", "weights DIGEST", "tokenizer DIGEST" for every file there is, and the digest of these lines. */
+static void
+compute_checksum(const struct ttt_model *m, char hex[65])
+{
+	struct ttt__checksum sum;
+
+	if (m->embedded && ttt__embedded_checksum[0] != '\0') {
+		(void)snprintf(hex, 65, "%s", ttt__embedded_checksum);
+		return;
+	}
+	ttt__checksum_start(&sum);
+	add_line(&sum, "config", &m->config_file);
+	for (size_t i = 0; i < m->n_weights_file; i++)
+		add_line(&sum, "weights", &m->weights_file[i]);
+	if (m->tokenizer_file.n > 0)
+		add_line(&sum, "tokenizer", &m->tokenizer_file);
+	ttt__checksum_end(&sum, hex);
+}
+
 const char *
 ttt_model_checksum(const struct ttt_model *m)
 {
-	return m->checksum;
+	struct ttt__model_checksum *c = m->checksum;
+
+	pthread_mutex_lock(&c->lock);
+	if (c->hex[0] == '\0')
+		compute_checksum(m, c->hex);
+	pthread_mutex_unlock(&c->lock);
+	return c->hex;
 }
 
 const struct ttt_tokenizer *

@@ -2,23 +2,27 @@
 #ifndef TTT_MODEL_MODEL_H
 #define TTT_MODEL_MODEL_H
 #include "kernels/kernels.h"
+#include "libttt/file.h"
 #include "libttt/model/parameter.h"
 
 struct ttt_model {
 	struct ttt_device *device; /* borrowed */
 	struct ttt_config config;
 	struct ttt__parameters parameters;
-	float *weights;            /* [parameters.n_float] on the device */
+	const float *weights;      /* [parameters.n_float] on the device */
+	float *copy;               /* the same, where it had to be copied there; NULL: weights lie in the mapped file */
 	struct ttt_tokenizer *tokenizer; /* or NULL */
 	char *name;
-	char checksum[65];
+	bool embedded;             /* the files below are the library's */
+	struct ttt__blob config_file, tokenizer_file; /* tokenizer: n = 0 where there is none */
+	struct ttt__blob *weights_file; /* [n_weights_file] mapped */
+	size_t n_weights_file;
+	struct ttt__model_checksum *checksum;
 };
 
 /* The embedded model's files, linked in; n = 0 when the library was built without one. */
-struct ttt__blob {
-	const unsigned char *p;
-	size_t n;
-};
 extern const struct ttt__blob ttt__embedded_config, ttt__embedded_weights, ttt__embedded_tokenizer;
+/* The checksum of that model, as computed when the library was built; empty where it was not. */
+extern const char ttt__embedded_checksum[];
 
 #endif

@@ -199,16 +199,16 @@ parse_root(struct ttt__safetensors *s, json_t *root, struct ttt_error *err)
 	return status == TTT_OK ? check_cover(s, err) : status;
 }
 
-enum ttt_status
-ttt__safetensors_header_length(size_t *out, const unsigned char length[8], uint64_t n_file, const char *label,
-    struct ttt_error *err)
+/* The length of the header of the file [n_file] that begins at p. */
+static enum ttt_status
+header_length(size_t *out, const unsigned char *p, size_t n_file, const char *label, struct ttt_error *err)
 {
 	uint64_t n = 0;
 
 	if (n_file < 8)
 		return ttt__fail(err, TTT_E_FORMAT, "%s: %u bytes are no safetensors file", label, (unsigned)n_file);
 	for (int i = 7; i >= 0; i--)
-		n = n << 8 | length[i];
+		n = n << 8 | p[i];
 	if (n < 2)
 		return ttt__fail(err, TTT_E_FORMAT, "%s: the header's length is %u", label, (unsigned)n);
 	if (n > n_file - 8)
@@ -221,9 +221,9 @@ ttt__safetensors_header_length(size_t *out, const unsigned char length[8], uint6
 	return TTT_OK;
 }
 
-enum ttt_status
-ttt__safetensors_parse_header(struct ttt__safetensors *out, const void *header, size_t n_header, size_t n_data,
-    const char *label, struct ttt_error *err)
+static enum ttt_status
+parse_header(struct ttt__safetensors *out, const void *header, size_t n_header, size_t n_data, const char *label,
+    struct ttt_error *err)
 {
 	/* a tensor is about 15 values; a metadata string is 2 */
 	static const struct ttt__json_limits limits = { 4, (size_t)MAX_TENSOR * 16 };
@@ -254,9 +254,9 @@ ttt__safetensors_parse(struct ttt__safetensors *out, const void *bytes, size_t n
 	size_t n_header = 0;
 
 	memset(out, 0, sizeof(*out));
-	status = ttt__safetensors_header_length(&n_header, p, n, label, err);
+	status = header_length(&n_header, p, n, label, err);
 	if (status == TTT_OK)
-		status = ttt__safetensors_parse_header(out, p + 8, n_header, n - 8 - n_header, label, err);
+		status = parse_header(out, p + 8, n_header, n - 8 - n_header, label, err);
 	if (status == TTT_OK)
 		out->data = p + 8 + n_header;
 	return status;

@@ -64,20 +64,21 @@ count(size_t *n, const struct ttt__tensor_out *t)
 static enum ttt_status
 add_tensor(struct ttt__bytes *b, const struct ttt__tensor_out *t, size_t *offset, struct ttt_error *err)
 {
+	const char *dtype = t->data_i32 != NULL ? "I32" : t->bf16 ? "BF16" : "F32";
 	enum ttt_status status = add_string(b, t->name, err);
 	size_t n, n_byte, end;
 	char text[96];
 
+	(void)snprintf(text, sizeof(text), ":{\"dtype\":\"%s\",\"shape\":[", dtype);
 	if (status == TTT_OK)
-		status = add_text(b,
-		    t->data_i32 != NULL ? ":{\"dtype\":\"I32\",\"shape\":[" : ":{\"dtype\":\"F32\",\"shape\":[", err);
+		status = add_text(b, text, err);
 	for (int i = 0; i < t->n_dim && status == TTT_OK; i++) {
 		(void)snprintf(text, sizeof(text), "%s%" PRId64, i > 0 ? "," : "", t->dim[i]);
 		status = add_text(b, text, err);
 	}
 	if (status != TTT_OK)
 		return status;
-	if (!count(&n, t) || !ttt__size_mul(&n_byte, n, 4) || !ttt__size_add(&end, *offset, n_byte))
+	if (!count(&n, t) || !ttt__size_mul(&n_byte, n, t->bf16 ? 2 : 4) || !ttt__size_add(&end, *offset, n_byte))
 		return ttt__fail(err, TTT_E_RANGE, "tensor '%s' is too large to be written", t->name);
 	(void)snprintf(text, sizeof(text), "],\"data_offsets\":[%zu,%zu]}", *offset, end);
 	*offset = end;
@@ -101,7 +102,7 @@ ttt__safetensors_write_header(struct ttt__bytes *b, const struct ttt__tensor_out
 	}
 	if (status == TTT_OK)
 		status = add_text(b, "}", err);
-	while (status == TTT_OK && (b->n - start) % 8 != 0)
+	while (status == TTT_OK && (b->n - start) % 64 != 0)
 		status = add_text(b, " ", err);
 	if (status != TTT_OK)
 		return status;
@@ -133,6 +134,31 @@ ttt__safetensors_write_data(struct ttt__bytes *b, const void *data, size_t n, st
 }
 
 enum ttt_status
+ttt__safetensors_write_bf16(struct ttt__bytes *b, const float *data, size_t n, struct ttt_error *err)
+{
+	enum { PIECE = 1024 };
+	unsigned char piece[2 * PIECE];
+	enum ttt_status status = TTT_OK;
+	size_t filled = 0;
+
+	for (size_t i = 0; i < n && status == TTT_OK; i++) {
+		uint32_t u;
+
+		memcpy(&u, &data[i], sizeof(u));
+		u += 0x7fff + (u >> 16 & 1); /* half of the last bit kept, less a bit when that one is even */
+		if ((u & 0x7f800000) == 0x7f800000)
+			return ttt__fail(err, TTT_E_RANGE, "%g is beyond the range of bfloat16", (double)data[i]);
+		piece[filled++] = (unsigned char)(u >> 16 & 0xff);
+		piece[filled++] = (unsigned char)(u >> 24);
+		if (filled == sizeof(piece) || i + 1 == n) {
+			status = ttt__bytes_add(b, piece, filled, err);
+			filled = 0;
+		}
+	}
+	return status;
+}
+
+enum ttt_status
 ttt__safetensors_write(struct ttt__bytes *b, const struct ttt__tensor_out *t, size_t n, const char *const *metadata,
     struct ttt_error *err)
 {
@@ -141,8 +167,11 @@ ttt__safetensors_write(struct ttt__bytes *b, const struct ttt__tensor_out *t, si
 
 	for (size_t i = 0; i < n && status == TTT_OK; i++) {
 		(void)count(&count_i, &t[i]);
-		status = ttt__safetensors_write_data(b, t[i].data_i32 != NULL ? (const void *)t[i].data_i32 : t[i].data,
-		    count_i, err);
+		if (t[i].bf16)
+			status = ttt__safetensors_write_bf16(b, t[i].data, count_i, err);
+		else
+			status = ttt__safetensors_write_data(b,
+			    t[i].data_i32 != NULL ? (const void *)t[i].data_i32 : t[i].data, count_i, err);
 	}
 	return status;
 }

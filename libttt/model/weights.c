@@ -1,92 +1,32 @@
 /* Loading in two passes: first every header is held against the table of parameters, which bounds all memory by what
- * the files really hold; then each file is read once from front to back, hashed, converted piece by piece and put on
- * the device. */
+ * the files really hold; then the weights are used where they lie in the mapped file, when it has them in the order of the
+ * table, as every file written by this library has, or they are converted piece by piece onto the device. */
 #include "libttt/model/weights.h"
 
+#include <endian.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
-#include "libttt/file.h"
 #include "libttt/model/index.h"
 #include "libttt/model/json.h"
 
-enum { PIECE = 1 << 18, MAX_INDEX = 16 << 20 }; /* elements converted at a time */
+enum { PIECE = 1 << 16, MAX_INDEX = 16 << 20 }; /* elements converted at a time */
 
 /* One file of weights: its header, and for each tensor the parameter that it fills. */
 struct shard {
-	FILE *f;
 	char *label;
-	uint64_t size;
-	unsigned char length[8];
-	unsigned char *header;
-	size_t n_header;
 	struct ttt__safetensors tensors;
 	const struct ttt__parameter **owner; /* [tensors.n] NULL: nobody asked for it */
 };
 
-struct buffers {
-	unsigned char *raw; /* [PIECE * 8] */
-	float *f32;         /* [PIECE] */
-};
-
-enum ttt_status
-ttt__model_file_open(FILE **out, uint64_t *size, const char *path, struct ttt_error *err)
-{
-	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK); /* a named pipe is refused, not waited for */
-	struct stat st;
-
-	if (fd < 0 || fstat(fd, &st) != 0) {
-		(void)ttt__fail(err, TTT_E_IO, "%s: cannot open: %s", path, strerror(errno));
-		if (fd >= 0)
-			close(fd);
-		return TTT_E_IO;
-	}
-	if (!S_ISREG(st.st_mode)) {
-		close(fd);
-		return ttt__fail(err, TTT_E_IO, "%s: cannot open: not a regular file", path);
-	}
-	*size = (uint64_t)st.st_size;
-	*out = fdopen(fd, "rb");
-	if (*out == NULL) {
-		close(fd);
-		return ttt__fail_memory(err, path);
-	}
-	return TTT_OK;
-}
-
 static enum ttt_status
-read_exactly(const struct shard *s, void *p, size_t n, struct ttt_error *err)
+read_header(struct shard *s, const struct ttt__blob *file, struct ttt_error *err)
 {
-	if (fread(p, 1, n, s->f) == n)
-		return TTT_OK;
-	if (ferror(s->f))
-		return ttt__fail(err, TTT_E_IO, "%s: cannot read: %s", s->label, strerror(errno));
-	return ttt__fail(err, TTT_E_FORMAT, "%s: ends before its data does", s->label);
-}
+	/* NOLINTNEXTLINE(clang-analyzer-unix.Malloc): shard_free frees the label */
+	enum ttt_status status = ttt__safetensors_parse(&s->tensors, file->p, file->n, s->label, err);
 
-static enum ttt_status
-read_header(struct shard *s, struct ttt_error *err)
-{
-	enum ttt_status status = TTT_OK;
-
-	if (s->size >= 8)
-		status = read_exactly(s, s->length, 8, err);
-	if (status == TTT_OK)
-		status = ttt__safetensors_header_length(&s->n_header, s->length, s->size, s->label, err);
-	if (status != TTT_OK)
-		return status;
-	s->header = ttt__new(s->n_header, 1);
-	if (s->header == NULL)
-		return ttt__fail_memory(err, s->label);
-	status = read_exactly(s, s->header, s->n_header, err);
-	if (status == TTT_OK)
-		/* NOLINTNEXTLINE(clang-analyzer-unix.Malloc): shard_free frees the label */
-		status = ttt__safetensors_parse_header(&s->tensors, s->header, s->n_header,
-		    (size_t)(s->size - 8 - s->n_header), s->label, err);
 	if (status != TTT_OK)
 		return status;
 	/* NOLINTNEXTLINE(bugprone-sizeof-expression): an array of pointers is meant */
@@ -129,79 +69,80 @@ claim(struct shard *s, const struct ttt__parameter *p, struct ttt_error *err)
 	return TTT_OK;
 }
 
-/* Read, hash and upload one tensor; without an owner read and hash it only. */
+/* Convert one tensor, piece by piece, onto the device. */
 static enum ttt_status
-load_tensor(struct ttt_model *m, struct shard *s, size_t i, struct ttt__checksum *sum, const struct buffers *b,
-    struct ttt_error *err)
+copy_tensor(struct ttt_model *m, const struct shard *s, size_t i, float *piece, struct ttt_error *err)
 {
-	const struct ttt__parameter *p = s->owner[i];
-	struct ttt__tensor part = s->tensors.tensor[i];
-	size_t left = part.n_element, size = left > 0 ? part.n_byte / left : 1;
+	const struct ttt__tensor *t = &s->tensors.tensor[i];
+	float *to = m->copy + s->owner[i]->offset;
 	enum ttt_status status = TTT_OK;
-	float *to = p != NULL ? m->weights + p->offset : NULL;
 
-	while (left > 0 && status == TTT_OK) {
-		part.n_element = left < PIECE ? left : PIECE;
-		status = read_exactly(s, b->raw, part.n_element * size, err);
-		if (status != TTT_OK)
-			break;
-		ttt__checksum_add(sum, b->raw, part.n_element * size);
-		if (p != NULL) {
-			status = ttt__safetensors_convert(&s->tensors, &part, b->raw, b->f32, err);
-			if (status == TTT_OK)
-				m->device->ops->upload(m->device, to, b->f32, part.n_element * sizeof(float));
-			to += part.n_element;
-		}
-		left -= part.n_element;
+	for (size_t at = 0, n; at < t->n_element && status == TTT_OK; at += n) {
+		n = t->n_element - at < PIECE ? t->n_element - at : PIECE;
+		status = ttt__safetensors_convert(&s->tensors, t, at, n, piece, err);
+		if (status == TTT_OK)
+			m->device->ops->upload(m->device, to + at, piece, n * sizeof(*piece));
 	}
 	return status;
 }
 
-static enum ttt_status
-load_shard(struct ttt_model *m, struct shard *s, struct ttt__checksum *sum, const struct buffers *b,
-    struct ttt_error *err)
+/* The tensor with which all parameters begin, one after the other as in the table and in float32; NULL: they do not lie so.
+ * Between tensors of a file nothing lies. */
+static const struct ttt__tensor *
+find_in_order(const struct shard *s, const struct ttt__parameters *p)
 {
-	struct ttt__checksum own;
-	enum ttt_status status = TTT_OK;
-	char hex[65];
+	size_t first = 0, n = (size_t)p->n;
 
-	ttt__checksum_start(&own);
-	ttt__checksum_add(&own, s->length, 8);
-	ttt__checksum_add(&own, s->header, s->n_header);
-	for (size_t i = 0; i < s->tensors.n && status == TTT_OK; i++)
-		status = load_tensor(m, s, i, &own, b, err);
-	ttt__checksum_end(&own, hex);
-	ttt__checksum_add(sum, "weights ", 8);
-	ttt__checksum_add(sum, hex, 64);
-	ttt__checksum_add(sum, "\n", 1);
+	while (first < s->tensors.n && s->owner[first] != &p->p[0])
+		first++;
+	if (n > s->tensors.n - first || htole32(1) != 1)
+		return NULL;
+	for (size_t i = 0; i < n; i++)
+		if (s->owner[first + i] != &p->p[i] || s->tensors.tensor[first + i].dtype != TTT__F32)
+			return NULL;
+	return &s->tensors.tensor[first];
+}
+
+/* Use the weights where they lie. m->weights stays NULL when that cannot be. */
+static enum ttt_status
+use_in_place(struct ttt_model *m, const struct shard *s, struct ttt_error *err)
+{
+	const struct ttt__tensor *first = find_in_order(s, &m->parameters);
+	const void *at = NULL;
+	enum ttt_status status = TTT_OK;
+
+	if (first != NULL)
+		at = m->device->ops->adopt(m->device, s->tensors.data + first->offset,
+		    (size_t)m->parameters.n_float * sizeof(*m->weights));
+	for (int64_t i = 0; at != NULL && i < m->parameters.n && status == TTT_OK; i++)
+		status = ttt__safetensors_check_f32(&s->tensors, &first[i], err);
+	m->weights = at;
 	return status;
 }
 
 static enum ttt_status
-load_all(struct ttt_model *m, struct shard *s, size_t n, struct ttt__checksum *sum, struct ttt_error *err)
+copy_all(struct ttt_model *m, const struct shard *s, size_t n, struct ttt_error *err)
 {
-	struct buffers b = { .raw = malloc((size_t)PIECE * 8), .f32 = malloc((size_t)PIECE * sizeof(float)) };
-	enum ttt_status status = TTT_OK;
+	float *piece = malloc(PIECE * sizeof(*piece));
+	enum ttt_status status;
 
-	if (b.raw == NULL || b.f32 == NULL)
-		status = ttt__fail_memory(err, "weights");
-	if (status == TTT_OK)
-		status = ttt__device_floats(m->device, &m->weights, m->parameters.n_float, "the model's weights", err);
+	if (piece == NULL)
+		return ttt__fail_memory(err, "weights");
+	status = ttt__device_floats(m->device, &m->copy, m->parameters.n_float, "the model's weights", err);
 	for (size_t i = 0; i < n && status == TTT_OK; i++)
-		status = load_shard(m, &s[i], sum, &b, err);
-	free(b.raw);
-	free(b.f32);
+		for (size_t j = 0; j < s[i].tensors.n && status == TTT_OK; j++)
+			if (s[i].owner[j] != NULL)
+				status = copy_tensor(m, &s[i], j, piece, err);
+	m->weights = m->copy;
+	free(piece);
 	return status;
 }
 
 static void
 shard_free(struct shard *s)
 {
-	if (s->f != NULL)
-		fclose(s->f);
 	ttt__safetensors_free(&s->tensors);
 	free(s->label);
-	free(s->header);
 	free(s->owner);
 }
 
@@ -216,41 +157,55 @@ join(const char *dir, const char *name)
 	return path;
 }
 
+/* Room to remember n files of weights. */
 static enum ttt_status
-load_single(struct ttt_model *m, struct shard *s, struct ttt__checksum *sum, struct ttt_error *err)
+reserve_files(struct ttt_model *m, size_t n, const char *label, struct ttt_error *err)
 {
-	enum ttt_status status = read_header(s, err);
+	m->weights_file = ttt__new(n, sizeof(*m->weights_file));
+	if (m->weights_file == NULL)
+		return ttt__fail_memory(err, label);
+	m->n_weights_file = n;
+	return TTT_OK;
+}
+
+/* The file is m->weights_file[0]. */
+static enum ttt_status
+load_single(struct ttt_model *m, struct shard *s, struct ttt_error *err)
+{
+	enum ttt_status status = read_header(s, &m->weights_file[0], err);
 
 	for (int64_t i = 0; i < m->parameters.n && status == TTT_OK; i++)
 		status = claim(s, &m->parameters.p[i], err);
-	return status == TTT_OK ? load_all(m, s, 1, sum, err) : status;
+	if (status == TTT_OK)
+		status = use_in_place(m, s, err);
+	return status == TTT_OK && m->weights == NULL ? copy_all(m, s, 1, err) : status;
 }
 
 static enum ttt_status
-open_shard(struct shard *s, const char *dir, const char *name, struct ttt_error *err)
+open_shard(struct shard *s, struct ttt__blob *file, const char *dir, const char *name, struct ttt_error *err)
 {
 	enum ttt_status status;
 
 	s->label = join(dir, name);
 	if (s->label == NULL)
 		return ttt__fail_memory(err, name);
-	status = ttt__model_file_open(&s->f, &s->size, s->label, err);
-	return status == TTT_OK ? read_header(s, err) : status;
+	status = ttt__file_map(file, s->label, err);
+	return status == TTT_OK ? read_header(s, file, err) : status;
 }
 
 static enum ttt_status
-load_index(struct ttt_model *m, const char *dir, const struct ttt__index *x, struct ttt__checksum *sum,
-    struct ttt_error *err)
+load_index(struct ttt_model *m, const char *dir, const struct ttt__index *x, struct ttt_error *err)
 {
 	struct shard *s = ttt__new(x->n_shard, sizeof(*s));
 	const struct ttt__index_entry *e;
-	enum ttt_status status = TTT_OK;
+	enum ttt_status status;
 	size_t i;
 
 	if (s == NULL)
 		return ttt__fail_memory(err, x->label);
+	status = reserve_files(m, x->n_shard, x->label, err);
 	for (i = 0; i < x->n_shard && status == TTT_OK; i++) {
-		status = open_shard(&s[i], dir, x->shard[i], err);
+		status = open_shard(&s[i], &m->weights_file[i], dir, x->shard[i], err);
 		if (status == TTT_OK)
 			status = ttt__index_check(x, i, &s[i].tensors, err);
 	}
@@ -260,7 +215,7 @@ load_index(struct ttt_model *m, const char *dir, const struct ttt__index *x, str
 		    : ttt__fail(err, TTT_E_FORMAT, "%s: tensor '%s' is missing", x->label, m->parameters.p[j].name);
 	}
 	if (status == TTT_OK)
-		status = load_all(m, s, x->n_shard, sum, err);
+		status = copy_all(m, s, x->n_shard, err);
 	for (i = 0; i < x->n_shard; i++)
 		shard_free(&s[i]);
 	free(s);
@@ -268,7 +223,7 @@ load_index(struct ttt_model *m, const char *dir, const struct ttt__index *x, str
 }
 
 static enum ttt_status
-load_sharded(struct ttt_model *m, const char *dir, struct ttt__checksum *sum, struct ttt_error *err)
+load_sharded(struct ttt_model *m, const char *dir, struct ttt_error *err)
 {
 	char *path = join(dir, "model.safetensors.index.json");
 	struct ttt__bytes json = { 0 };
@@ -286,7 +241,7 @@ load_sharded(struct ttt_model *m, const char *dir, struct ttt__checksum *sum, st
 		status = ttt__index_parse(&x, json.p, json.n, path, err);
 	ttt__bytes_free(&json);
 	if (status == TTT_OK) {
-		status = load_index(m, dir, &x, sum, err);
+		status = load_index(m, dir, &x, err);
 		ttt__index_free(&x);
 	}
 	free(path);
@@ -294,7 +249,7 @@ load_sharded(struct ttt_model *m, const char *dir, struct ttt__checksum *sum, st
 }
 
 enum ttt_status
-ttt__weights_load(struct ttt_model *m, const char *dir, struct ttt__checksum *sum, struct ttt_error *err)
+ttt__weights_load(struct ttt_model *m, const char *dir, struct ttt_error *err)
 {
 	struct shard s = { .label = join(dir, "model.safetensors") };
 	enum ttt_status status;
@@ -302,26 +257,24 @@ ttt__weights_load(struct ttt_model *m, const char *dir, struct ttt__checksum *su
 	if (s.label == NULL)
 		return ttt__fail_memory(err, dir);
 	if (access(s.label, F_OK) != 0 && errno == ENOENT)
-		status = load_sharded(m, dir, sum, err);
-	else if ((status = ttt__model_file_open(&s.f, &s.size, s.label, err)) == TTT_OK)
-		status = load_single(m, &s, sum, err);
+		status = load_sharded(m, dir, err);
+	else if ((status = reserve_files(m, 1, s.label, err)) == TTT_OK &&
+	    (status = ttt__file_map(&m->weights_file[0], s.label, err)) == TTT_OK)
+		status = load_single(m, &s, err);
 	shard_free(&s);
 	return status;
 }
 
 enum ttt_status
-ttt__weights_load_blob(struct ttt_model *m, const struct ttt__blob *blob, const char *label, struct ttt__checksum *sum,
-    struct ttt_error *err)
+ttt__weights_load_blob(struct ttt_model *m, const struct ttt__blob *blob, const char *label, struct ttt_error *err)
 {
-	/* fmemopen's "r" never writes: the cast drops a const that holds */
-	struct shard s = { .label = strdup(label), .f = fmemopen((void *)(uintptr_t)blob->p, blob->n, "r"),
-	    .size = blob->n };
-	enum ttt_status status;
+	struct shard s = { .label = strdup(label) };
+	enum ttt_status status = s.label == NULL ? ttt__fail_memory(err, label) : reserve_files(m, 1, label, err);
 
-	if (s.label == NULL || s.f == NULL)
-		status = ttt__fail_memory(err, label);
-	else
-		status = load_single(m, &s, sum, err);
+	if (status == TTT_OK) {
+		m->weights_file[0] = *blob;
+		status = load_single(m, &s, err);
+	}
 	shard_free(&s);
 	return status;
 }

@@ -60,7 +60,7 @@ ttt_state_compare(struct ttt_state *a, struct ttt_state *b, void (*fn)(void *ctx
 	size_t n;
 	float *weights;
 
-	if (strcmp(m->checksum, other->checksum) != 0)
+	if (m != other && strcmp(ttt_model_checksum(m), ttt_model_checksum(other)) != 0)
 		return ttt__fail(err, TTT_E_SHAPE, "the states belong to different models, %s and %s", m->name,
 		    other->name);
 	weights = ttt__size_mul(&n, 3, (size_t)p->n_fast) ? ttt__new(n, sizeof(*weights)) : NULL;

@@ -29,6 +29,27 @@ more_setup() {
 	refuse "nosuch" ttt-train init -c "$files/config.json" -t nosuch d
 }
 
+@test "convert: another directory of the same model, or of a rounded one" {
+	ok ttt-train convert -m "$files/model" a
+	[ -z "$output" ]
+	cmp a/model.safetensors "$files/model/model.safetensors"
+	cmp a/config.json "$files/model/config.json"
+	cmp a/tokenizer.json "$files/model/tokenizer.json"
+	ok ttt-train convert -m a --dtype bf16 b
+	[ "$(stat -c %s b/model.safetensors)" -lt $(($(stat -c %s a/model.safetensors) * 6 / 10)) ]
+	ttt-ppl -m a "$files/text" >pa
+	ttt-ppl -m b "$files/text" >pb
+	run ! cmp -s pa pb
+	ttt-train convert -m b c
+	ttt-ppl -m c "$files/text" | cmp - pb
+	refuse "a/model.safetensors: is there already" ttt-train convert -m b a
+	cmp a/model.safetensors "$files/model/model.safetensors"
+	refuse "--dtype" ttt-train convert -m a --dtype f16 d
+	refuse "one directory is wanted" ttt-train convert
+	refuse "nosuch/config.json" ttt-train convert -m nosuch d
+	[ ! -e d ]
+}
+
 @test "tokenizer: the same files give the same one; it takes any bytes and gives them back" {
 	ok ttt-train tokenizer -o t.json --vocab 300 --special '<|bos|>' "$files/text"
 	cmp t.json "$files/tokenizer.json"

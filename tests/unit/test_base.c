@@ -127,6 +127,36 @@ test_file_read(void **state)
 }
 
 static void
+test_file_map(void **state)
+{
+	const char *dir = *state;
+	struct ttt__blob b;
+	struct ttt_error err = { 0 };
+	char big[40000];
+
+	memset(big, 'q', sizeof big);
+	spill(in(dir, "big"), big, sizeof big);
+	assert_ok(ttt__file_map(&b, in(dir, "big"), &err), &err);
+	assert_int_equal(b.n, sizeof big);
+	assert_memory_equal(b.p, big, sizeof big);
+	/* What is mapped is the file that was there, though another takes its name. */
+	assert_int_equal(unlink(in(dir, "big")), 0);
+	spill(in(dir, "big"), "new", 3);
+	assert_memory_equal(b.p, big, sizeof big);
+	ttt__file_unmap(&b);
+	assert_null(b.p);
+	ttt__file_unmap(&b);
+	assert_fails(ttt__file_map(&b, in(dir, "none"), &err), TTT_E_IO, &err, "No such file");
+	assert_fails(ttt__file_map(&b, dir, &err), TTT_E_IO, &err, "not a regular file");
+	assert_int_equal(mkfifo(in(dir, "fifo"), 0600), 0);
+	assert_fails(ttt__file_map(&b, in(dir, "fifo"), &err), TTT_E_IO, &err, "not a regular file");
+	spill(in(dir, "empty"), "", 0);
+	assert_ok(ttt__file_map(&b, in(dir, "empty"), &err), &err);
+	assert_int_equal(b.n, 0);
+	ttt__file_unmap(&b);
+}
+
+static void
 replace(const char *path, const char *text)
 {
 	struct ttt__replace r;
@@ -253,6 +283,7 @@ main(void)
 		cmocka_unit_test(test_sizes),
 		cmocka_unit_test(test_arrays),
 		cmocka_unit_test_setup_teardown(test_file_read, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_file_map, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_replace, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_replace_fails, setup, teardown),
 		cmocka_unit_test(test_write),

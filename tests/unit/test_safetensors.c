@@ -180,7 +180,7 @@ test_round_trip(void **state)
 	assert_memory_equal(a.p, b.p, a.n);
 	assert_ok(ttt__safetensors_parse(&s, a.p, a.n, "a", &err), &err);
 	assert_int_equal(s.n, 3);
-	assert_int_equal((s.data - a.p) % 8, 0);
+	assert_int_equal((s.data - a.p) % 64, 0);
 	assert_ok(ttt__safetensors_f32(&s, ttt__safetensors_find(&s, "x"), got, &err), &err);
 	assert_memory_equal(got, x, sizeof(x));
 	assert_int_equal(ttt__safetensors_find(&s, "ids")->dtype, TTT__I32);
@@ -194,6 +194,49 @@ test_round_trip(void **state)
 	ttt__bytes_free(&b);
 }
 
+static void
+test_bf16(void **state)
+{
+	static const struct {
+		uint32_t from;
+		uint16_t to;
+	} cases[] = {
+		{ 0x00000000, 0x0000 }, { 0x80000000, 0x8000 }, { 0x3f800000, 0x3f80 }, { 0x3f807fff, 0x3f80 },
+		{ 0x3f808000, 0x3f80 }, { 0x3f808001, 0x3f81 }, { 0x3f818000, 0x3f82 }, { 0xbf818000, 0xbf82 },
+		{ 0x3fffffff, 0x4000 }, { 0x00008000, 0x0000 }, { 0x00018000, 0x0002 }, { 0x007fffff, 0x0080 },
+		{ 0x7f7f7fff, 0x7f7f }, { 0xff7f7fff, 0xff7f },
+	};
+	enum { N = 1500 }; /* more than are rounded at a time */
+	float x[N], huge, got[N];
+	const struct ttt__tensor_out t = { .name = "x", .bf16 = true, .n_dim = 1, .dim = { N }, .data = x };
+	const uint32_t beyond = 0x7f7f8000;
+	struct ttt__bytes b = { 0 };
+	struct ttt__safetensors s;
+	struct ttt_error err = { 0 };
+
+	(void)state;
+	for (size_t i = 0; i < N; i++)
+		memcpy(&x[i], &cases[i % (sizeof(cases) / sizeof(cases[0]))].from, 4);
+	assert_ok(ttt__safetensors_write(&b, &t, 1, NULL, &err), &err);
+	assert_ok(ttt__safetensors_parse(&s, b.p, b.n, "b", &err), &err);
+	assert_int_equal(s.tensor[0].dtype, TTT__BF16);
+	assert_int_equal(s.tensor[0].n_byte, 2 * N);
+	assert_ok(ttt__safetensors_f32(&s, &s.tensor[0], got, &err), &err);
+	for (size_t i = 0; i < N; i++) {
+		uint32_t want = (uint32_t)cases[i % (sizeof(cases) / sizeof(cases[0]))].to << 16;
+
+		assert_memory_equal(&got[i], &want, 4);
+		/* What is bfloat16 already stays as it is. */
+		b.n = 0;
+		assert_ok(ttt__safetensors_write_bf16(&b, &got[i], 1, &err), &err);
+		assert_int_equal(b.p[0] | b.p[1] << 8, want >> 16);
+	}
+	memcpy(&huge, &beyond, 4);
+	assert_fails(ttt__safetensors_write_bf16(&b, &huge, 1, &err), TTT_E_RANGE, &err, "beyond the range of bfloat16");
+	ttt__safetensors_free(&s);
+	ttt__bytes_free(&b);
+}
+
 int
 main(void)
 {
@@ -203,6 +246,7 @@ main(void)
 		cmocka_unit_test(test_damage),
 		cmocka_unit_test(test_numbers),
 		cmocka_unit_test(test_round_trip),
+		cmocka_unit_test(test_bf16),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

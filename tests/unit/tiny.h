@@ -138,15 +138,16 @@ tiny_model_create(struct ttt_model *m, struct ttt_device *d, const struct ttt_co
 	ttt__random_seed(&r, seed);
 	TINY_OK(ttt__parameters_create(&m->parameters, c, &err));
 	host = tiny_weights(&r, &m->parameters);
-	TINY_OK(ttt__device_floats(d, &m->weights, m->parameters.n_float, "weights", &err));
-	d->ops->upload(d, m->weights, host, (size_t)m->parameters.n_float * sizeof *host);
+	TINY_OK(ttt__device_floats(d, &m->copy, m->parameters.n_float, "weights", &err));
+	d->ops->upload(d, m->copy, host, (size_t)m->parameters.n_float * sizeof *host);
+	m->weights = m->copy;
 	free(host);
 }
 
 static inline void
 tiny_model_free(struct ttt_model *m)
 {
-	ttt__device_release(m->device, m->weights);
+	ttt__device_release(m->device, m->copy);
 	ttt__parameters_free(&m->parameters);
 }
 

@@ -1,0 +1,300 @@
+/* What becomes of a model's files once they are opened: weights in place or copied, the checksum over the files, new files. */
+#include <math.h>
+#include <pthread.h>
+
+#include "libttt/model/checksum.h"
+#include "libttt/model/model.h"
+#include "libttt/model/safetensors.h"
+#include "tests/unit/scratch.h"
+
+static const char config_json[] = "{\"vocab_size\": 96, \"hidden_size\": 32, \"num_hidden_layers\": 2, \"num_attention_heads\": 4, "
+    "\"intermediate_size\": 48, \"rms_norm_eps\": 1e-6, \"rope_theta\": 10000, \"num_suffix_layers\": 1, "
+    "\"sliding_window\": 20, \"chunk_size\": 8, \"seq_length\": 64}";
+
+struct fixture {
+	char dir[256], model[300];
+	struct ttt_device *device;
+};
+
+static int
+setup(void **state)
+{
+	struct fixture *f = calloc(1, sizeof(*f));
+	struct ttt_init_options o = { .seed = 7 };
+	struct ttt_error err = { 0 };
+
+	assert_non_null(f);
+	scratch_make(f->dir);
+	snprintf(f->model, sizeof(f->model), "%s/m", f->dir);
+	spill(in(f->dir, "c.json"), config_json, strlen(config_json));
+	o.config = in(f->dir, "c.json");
+	assert_ok(ttt_model_init(f->model, &o, &err), &err);
+	assert_ok(ttt_device_create(&f->device, NULL, &err), &err);
+	*state = f;
+	return 0;
+}
+
+static int
+teardown(void **state)
+{
+	struct fixture *f = *state;
+
+	ttt_device_free(f->device);
+	scratch_remove(f->dir);
+	free(f);
+	return 0;
+}
+
+static struct ttt_model *
+open_ok(struct fixture *f, const char *dir)
+{
+	struct ttt_error err = { 0 };
+	struct ttt_model *m;
+
+	assert_ok(ttt_model_open(&m, f->device, dir, &err), &err);
+	return m;
+}
+
+/* The checksum's definition, over files as they are. */
+static void
+checksum_of_files(char hex[65], const struct ttt__blob *config, const struct ttt__blob *weights, const struct ttt__blob *tokenizer)
+{
+	char part[3][65], text[400];
+
+	ttt__checksum_of(part[0], config->p, config->n);
+	ttt__checksum_of(part[1], weights->p, weights->n);
+	snprintf(text, sizeof(text), "config %s\nweights %s\n", part[0], part[1]);
+	if (tokenizer != NULL) {
+		ttt__checksum_of(part[2], tokenizer->p, tokenizer->n);
+		snprintf(text + strlen(text), sizeof(text) - strlen(text), "tokenizer %s\n", part[2]);
+	}
+	ttt__checksum_of(hex, text, strlen(text));
+}
+
+static void *
+ask(void *model)
+{
+	return (void *)(uintptr_t)ttt_model_checksum(model);
+}
+
+static void
+test_checksum(void **state)
+{
+	struct fixture *f = *state;
+	struct ttt__bytes w = slurp(in(f->model, "model.safetensors"));
+	struct ttt__blob config = { (const unsigned char *)config_json, strlen(config_json) }, weights = { w.p, w.n };
+	struct ttt_model *m = open_ok(f, f->model);
+	pthread_t thread[4];
+	void *answer;
+	char want[65];
+
+	checksum_of_files(want, &config, &weights, NULL);
+	/* The configuration may be edited while the model is open; what counts is what was read. */
+	spill(in(f->model, "config.json"), "{}", 2);
+	for (int i = 0; i < 4; i++)
+		assert_int_equal(pthread_create(&thread[i], NULL, ask, m), 0);
+	for (int i = 0; i < 4; i++) {
+		assert_int_equal(pthread_join(thread[i], &answer), 0);
+		assert_ptr_equal(answer, ttt_model_checksum(m));
+	}
+	assert_string_equal(ttt_model_checksum(m), want);
+	spill(in(f->model, "config.json"), config_json, strlen(config_json));
+	ttt_model_free(m);
+	ttt__bytes_free(&w);
+}
+
+/* What was computed when the library was built is what the files give. */
+static void
+test_checksum_embedded(void **state)
+{
+	struct fixture *f = *state;
+	struct ttt_model *m;
+	char want[65];
+
+	if (ttt__embedded_weights.n == 0)
+		skip();
+	checksum_of_files(want, &ttt__embedded_config, &ttt__embedded_weights, &ttt__embedded_tokenizer);
+	m = open_ok(f, NULL);
+	assert_string_equal(ttt_model_checksum(m), want);
+	ttt_model_free(m);
+}
+
+/* The model's directory again, as name, with other bytes for its weights. */
+static struct ttt_model *
+open_with(struct fixture *f, const char *name, const struct ttt__bytes *weights)
+{
+	char dir[300];
+
+	snprintf(dir, sizeof(dir), "%s/%s", f->dir, name);
+	assert_int_equal(mkdir(dir, 0700), 0);
+	spill(in(dir, "config.json"), config_json, strlen(config_json));
+	spill(in(dir, "model.safetensors"), weights->p, weights->n);
+	return open_ok(f, dir);
+}
+
+/* The tensors of model m as a file, in the order of the table from number first on, round, with one more of no parameter. */
+static struct ttt__bytes
+tensors_of(const struct ttt_model *m, int64_t first, bool more)
+{
+	const struct ttt__parameters *p = &m->parameters;
+	const float one = 1;
+	struct ttt__tensor_out t[64];
+	struct ttt__bytes b = { 0 };
+	struct ttt_error err = { 0 };
+
+	assert_true(p->n < 64);
+	for (int64_t i = 0; i < p->n; i++) {
+		const struct ttt__parameter *x = &p->p[(first + i) % p->n];
+
+		t[i] = (struct ttt__tensor_out){ .name = x->name, .n_dim = x->cols > 0 ? 2 : 1, .dim = { x->rows, x->cols },
+			.data = m->weights + x->offset };
+	}
+	t[p->n] = (struct ttt__tensor_out){ .name = "more", .n_dim = 1, .dim = { 1 }, .data = &one };
+	assert_ok(ttt__safetensors_write(&b, t, (size_t)p->n + more, NULL, &err), &err);
+	return b;
+}
+
+/* The same weights, in place or not. */
+static void
+check_same(struct ttt_model *m, const struct ttt_model *want, bool in_place)
+{
+	assert_int_equal(m->copy == NULL, in_place);
+	assert_int_equal((uintptr_t)m->weights % 64, 0);
+	assert_memory_equal(m->weights, want->weights, (size_t)want->parameters.n_float * sizeof(float));
+	ttt_model_free(m);
+}
+
+static void
+test_in_place(void **state)
+{
+	struct fixture *f = *state;
+	struct ttt_model *m = open_ok(f, f->model), *e;
+	struct ttt__bytes b = slurp(in(f->model, "model.safetensors")), moved;
+	struct ttt_error err = { 0 };
+
+	/* What this library writes is used where it lies. */
+	assert_null(m->copy);
+	check_same(open_with(f, "same", &b), m, true);
+	/* Not where the data is not aligned: eight more blanks after the header. */
+	moved = (struct ttt__bytes){ 0 };
+	assert_ok(ttt__bytes_add(&moved, b.p, b.n, &err), &err);
+	assert_ok(ttt__bytes_add(&moved, "        ", 8, &err), &err);
+	size_t n_header = (size_t)b.p[0] + 256 * (size_t)b.p[1] + 65536 * (size_t)b.p[2];
+	memmove(moved.p + 16 + n_header, moved.p + 8 + n_header, b.n - 8 - n_header);
+	memset(moved.p + 8 + n_header, ' ', 8);
+	moved.p[0] = (unsigned char)((n_header + 8) & 255);
+	moved.p[1] = (unsigned char)((n_header + 8) >> 8 & 255);
+	check_same(open_with(f, "moved", &moved), m, false);
+	ttt__bytes_free(&moved);
+	ttt__bytes_free(&b);
+	/* A tensor that is no parameter does not matter behind them; another order does. */
+	b = tensors_of(m, 0, true);
+	check_same(open_with(f, "more", &b), m, true);
+	ttt__bytes_free(&b);
+	b = tensors_of(m, 1, false);
+	check_same(open_with(f, "turned", &b), m, false);
+	ttt__bytes_free(&b);
+	ttt_model_free(m);
+	if (ttt__embedded_weights.n > 0) {
+		e = open_ok(f, NULL);
+		assert_null(e->copy);
+		ttt_model_free(e);
+	}
+}
+
+static void
+test_write(void **state)
+{
+	struct fixture *f = *state;
+	struct ttt_model *m = open_ok(f, f->model), *g, *h;
+	struct ttt__bytes a = slurp(in(f->model, "model.safetensors")), b;
+	struct ttt_error err = { 0 };
+	char dir[300];
+
+	snprintf(dir, sizeof(dir), "%s/written", f->dir);
+	assert_ok(ttt_model_write(m, dir, TTT_F32, &err), &err);
+	g = open_ok(f, dir);
+	assert_string_equal(ttt_model_checksum(g), ttt_model_checksum(m));
+	/* Onto itself, while it is in use: half as large, and every weight within half of bfloat16's last bit. */
+	assert_ok(ttt_model_write(g, dir, TTT_BF16, &err), &err);
+	assert_memory_equal(g->weights, m->weights, (size_t)m->parameters.n_float * sizeof(float));
+	ttt_model_free(g);
+	b = slurp(in(dir, "model.safetensors"));
+	assert_true(b.n < a.n * 6 / 10);
+	ttt__bytes_free(&a);
+	ttt__bytes_free(&b);
+	h = open_ok(f, dir);
+	assert_non_null(h->copy);
+	for (int64_t i = 0; i < m->parameters.n_float; i++) {
+		double x = (double)m->weights[i], y = (double)h->weights[i];
+
+		assert_true(fabs(x - y) <= fabs(x) / 256);
+	}
+	/* Rounding again changes nothing. */
+	assert_ok(ttt_model_write(h, in(f->dir, "again"), TTT_BF16, &err), &err);
+	a = slurp(in(dir, "model.safetensors"));
+	b = slurp(in(f->dir, "again/model.safetensors"));
+	assert_int_equal(a.n, b.n);
+	assert_memory_equal(a.p, b.p, a.n);
+	ttt__bytes_free(&a);
+	ttt__bytes_free(&b);
+	/* The largest float is no bfloat16: an error, and the old file stays. */
+	h->copy[h->parameters.final_norm + 5] = 3.4028234e38F;
+	assert_fails(ttt_model_write(h, in(f->dir, "again"), TTT_BF16, &err), TTT_E_RANGE, &err,
+	    "again/model.safetensors: tensor 'model.norm.weight': 3.40282e+38 is beyond");
+	g = open_ok(f, in(f->dir, "again"));
+	ttt_model_free(g);
+	assert_fails(ttt_model_write(h, in(f->dir, "no/such"), TTT_F32, &err), TTT_E_IO, &err, "cannot be made");
+	ttt_model_free(h);
+	ttt_model_free(m);
+}
+
+/* In place or copied, first or last: a number that is not finite is found, and told by its tensor and place. */
+static void
+test_not_finite(void **state)
+{
+	static const uint32_t bits[] = { 0x7f800000, 0xff800000, 0x7fc00000, 0x7f800001 };
+	struct fixture *f = *state;
+	struct ttt_model *m = open_ok(f, f->model), *bad;
+	int64_t last = m->parameters.n - 1, n = m->parameters.p[last].n;
+
+	for (int turned = 0; turned < 2; turned++) {
+		for (int64_t at = 0; at < n; at += n - 1) {
+			struct ttt__bytes b = tensors_of(m, turned, false);
+			struct ttt_error err = { 0 };
+			struct ttt__safetensors s;
+			const struct ttt__tensor *t;
+			char want[200];
+
+			assert_ok(ttt__safetensors_parse(&s, b.p, b.n, "b", &err), &err);
+			t = ttt__safetensors_find(&s, m->parameters.p[last].name);
+			memcpy(b.p + (s.data - b.p) + t->offset + 4 * at, &bits[(turned * 2 + (at > 0)) % 4], 4);
+			ttt__safetensors_free(&s);
+			spill(in(f->dir, "bad.safetensors"), b.p, b.n);
+			ttt__bytes_free(&b);
+			assert_int_equal(rename(in(f->dir, "bad.safetensors"), in(f->model, "model.safetensors")), 0);
+			snprintf(want, sizeof(want), "tensor '%s': element %lld is not a finite number",
+			    m->parameters.p[last].name, (long long)at);
+			assert_fails(ttt_model_open(&bad, f->device, f->model, &err), TTT_E_FORMAT, &err, want);
+		}
+	}
+	struct ttt__bytes b = tensors_of(m, 0, false);
+	spill(in(f->dir, "good.safetensors"), b.p, b.n);
+	assert_int_equal(rename(in(f->dir, "good.safetensors"), in(f->model, "model.safetensors")), 0);
+	ttt__bytes_free(&b);
+	ttt_model_free(m);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_checksum),
+		cmocka_unit_test(test_checksum_embedded),
+		cmocka_unit_test(test_in_place),
+		cmocka_unit_test(test_write),
+		cmocka_unit_test(test_not_finite),
+	};
+
+	return cmocka_run_group_tests(tests, setup, teardown);
+}

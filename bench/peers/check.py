@@ -121,16 +121,17 @@ def check_model(model, path, tools):
     """Both on a model and sequences of one's own, beside the programs."""
     cfg, net = torch_ttt.load(model)
     sequences = common.read_ids(path)
-    rows = [json.loads(line) for line in output(f"{tools}/ttt-ppl", "-m", model, "--ids", path, "--mode", "ttt", "--json").splitlines()]
+    options = ("-m", model, "--threads", "1")
+    rows = output(f"{tools}/ttt-ppl", *options, "--ids", path, "--mode", "ttt", "--json").splitlines()
     read = [torch_ttt.absorb(cfg, net, s)[0] for s in sequences]
     got = [sum(a for a, _ in losses) / sum(n for _, n in losses) for losses in read]
-    compare("torch absorb, ttt-ppl --mode ttt", got, [row["loss"] for row in rows[: len(sequences)]])
+    compare("torch absorb, ttt-ppl --mode ttt", got, [json.loads(row)["loss"] for row in rows[: len(sequences)]])
     pieces = common.cut(sequences, cfg.length, 2)
     with tempfile.NamedTemporaryFile("w") as f:
         f.writelines(" ".join(map(str, p)) + "\n" for p in pieces)
         f.flush()
         ours = {
-            mode: float(output(f"{tools}/ttt-train", "grad", "-m", model, "--ids", f.name, "--mode", mode).split()[1])
+            mode: float(output(f"{tools}/ttt-train", "grad", *options, "--ids", f.name, "--mode", mode).split()[1])
             for mode in ("ttt", "window")
         }
     ids = torch.tensor(pieces)
@@ -150,6 +151,7 @@ def main():
     parser.add_argument("--ids", help="token ids, a sequence a line")
     parser.add_argument("--tools", default=os.path.join(HERE, "../../tools"), help="where the programs are")
     args = parser.parse_args()
+    torch.set_num_threads(1)
     if args.model:
         check_model(args.model, args.ids, args.tools)
     else:

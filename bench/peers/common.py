@@ -2,6 +2,8 @@
 
 import json
 import os
+import statistics
+import time
 from types import SimpleNamespace
 
 # What would change the arithmetic; a model that asks for anything else is refused, not computed wrongly.
@@ -58,3 +60,26 @@ def cut(sequences, length, batch):
 def print_row(name, value, unit, config):
     """One result as a line of JSON."""
     print(json.dumps({"name": name, "value": value, "unit": unit, "config": config}), flush=True)
+
+
+class Stopwatch:
+    """Times what is repeated, by the clock and by the processor time of all threads."""
+
+    def __init__(self):
+        self.laps = []
+        self.start()
+
+    def start(self):
+        self.began = time.perf_counter(), time.process_time()
+
+    def lap(self):
+        """What ran since the start, or the last lap, is done once more."""
+        self.laps.append((time.perf_counter() - self.began[0], time.process_time() - self.began[1]))
+        self.start()
+
+    def print_speed(self, name, tokens, config):
+        """Rows for the median lap, of which each did TOKENS."""
+        wall, cpu = (statistics.median(times) for times in zip(*self.laps))
+        config = {**config, "timed": len(self.laps)}
+        print_row(f"{name}_tokens_per_second", tokens / wall, "tokens/s", config)
+        print_row(f"{name}_tokens_per_cpu_second", tokens / cpu, "tokens/s of processor time", config)

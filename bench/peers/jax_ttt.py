@@ -8,7 +8,6 @@ MODEL is a model directory, IDS a file of token ids, a sequence a line. Prints J
 import argparse
 import functools
 import os
-import statistics
 import time
 
 import jax
@@ -218,12 +217,13 @@ def run(args, name, loss_of):
     start = time.perf_counter()
     step = make_step(loss_of, cfg).lower(weights, moments, ids, 1.0, 1e-3).compile()
     compiling = time.perf_counter() - start
-    first, times = None, []
-    for t in range(args.steps + 1):  # the first is the warm-up
-        start = time.perf_counter()
+    watch, losses = common.Stopwatch(), []
+    for t in range(args.steps + 1):
+        watch.start()
         weights, moments, loss, _ = jax.block_until_ready(step(weights, moments, ids, t + 1.0, 1e-3))
-        times.append(time.perf_counter() - start)
-        first = float(loss) if t == 0 else first
+        losses.append(float(loss))
+        if t > 0:  # the first is the warm-up
+            watch.lap()
     config = {
         "model": args.model,
         "chunk": cfg.chunk,
@@ -232,11 +232,9 @@ def run(args, name, loss_of):
         "peer": f"jax {jax.__version__}, jit, float32",
         "sequence": T,
         "batch": args.batch,
-        "steps": args.steps,
     }
-    common.print_row(f"jax_{name}_loss", first, "nats/token", config)
-    rate = args.batch * T / statistics.median(times[1:])
-    common.print_row(f"jax_{name}_tokens_per_second", rate, "tokens/s, median step", config)
+    common.print_row(f"jax_{name}_loss", losses[0], "nats/token", config)
+    watch.print_speed(f"jax_{name}", args.batch * T, config)
     common.print_row(f"jax_{name}_compile_seconds", compiling, "s", config)
 
 

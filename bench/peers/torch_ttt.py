@@ -9,8 +9,6 @@ MODEL is a model directory, IDS a file of token ids, a sequence a line. Prints J
 import argparse
 import math
 import os
-import statistics
-import time
 from types import SimpleNamespace
 
 import torch
@@ -263,32 +261,23 @@ def run_absorb(args, cfg, net):
     sequences = common.read_ids(args.ids)
     if args.chunks:
         sequences = [sequences[0][: args.chunks * cfg.chunk + 1]]
-    times, cpu, tokens, losses = [], [], 0, []
-    clocks = [time.perf_counter(), time.process_time()]
-    wait = args.warm_up
+    watch, seen, losses = common.Stopwatch(), 0, []
 
     def on_chunk(n):
-        nonlocal wait, tokens
-        now = [time.perf_counter(), time.process_time()]
-        if wait > 0:
-            wait -= 1
-        elif n == cfg.chunk:
-            times.append(now[0] - clocks[0])
-            cpu.append(now[1] - clocks[1])
-            tokens += n
-        clocks[:] = [time.perf_counter(), time.process_time()]
+        nonlocal seen
+        seen += 1
+        if seen > args.warm_up and n == cfg.chunk:
+            watch.lap()
+        watch.start()
 
     for s in sequences:
-        clocks[:] = [time.perf_counter(), time.process_time()]
         losses += absorb(cfg, net, s, on_chunk)[0]
-    config = describe(args, cfg, tokens=tokens)
-    loss = sum(a for a, _ in losses) / max(1, sum(n for _, n in losses))
-    common.print_row("torch_absorb_loss", loss, "nats/token", describe(args, cfg, tokens=sum(n for _, n in losses)))
-    if not times:
+    if not watch.laps:
         raise SystemExit("nothing was timed: the sequences are no longer than the warm-up (--warm-up)")
-    common.print_row("torch_absorb_tokens_per_second", tokens / sum(times), "tokens/s", config)
-    common.print_row("torch_absorb_tokens_per_cpu_second", tokens / sum(cpu), "tokens/s of processor time", config)
-    common.print_row("torch_absorb_chunk_seconds", statistics.median(times), "s, median", config)
+    tokens = sum(n for _, n in losses)
+    config = describe(args, cfg, tokens=tokens)
+    common.print_row("torch_absorb_loss", sum(a for a, _ in losses) / tokens, "nats/token", config)
+    watch.print_speed("torch_absorb", cfg.chunk, config)
 
 
 def run_plain(args, cfg, net):
@@ -296,20 +285,20 @@ def run_plain(args, cfg, net):
     ids = torch.tensor(common.cut(common.read_ids(args.ids), T, args.batch))
     rope, attend, weights = rope_table(cfg, T), whole(cfg, T), parameters(net)
     optimizer = torch.optim.AdamW(weights, lr=1e-3, betas=(0.9, 0.95), weight_decay=0.1, fused=True)
-    first, times = None, []
-    for step in range(args.steps + 1):  # the first is the warm-up
-        start = time.perf_counter()
+    watch, losses = common.Stopwatch(), []
+    for step in range(args.steps + 1):
+        watch.start()
         optimizer.zero_grad()
         loss = plain_loss(cfg, net, ids, rope, attend)
         loss.backward()
         torch.nn.utils.clip_grad_norm_(weights, 1.0)
         optimizer.step()
-        times.append(time.perf_counter() - start)
-        first = loss.item() if step == 0 else first
-    config = describe(args, cfg, sequence=T, batch=args.batch, steps=args.steps)
-    common.print_row("torch_plain_loss", first, "nats/token", config)
-    rate = args.batch * T / statistics.median(times[1:])
-    common.print_row("torch_plain_tokens_per_second", rate, "tokens/s, median step", config)
+        losses.append(loss.item())
+        if step > 0:  # the first is the warm-up
+            watch.lap()
+    config = describe(args, cfg, sequence=T, batch=args.batch)
+    common.print_row("torch_plain_loss", losses[0], "nats/token", config)
+    watch.print_speed("torch_plain", args.batch * T, config)
 
 
 def main():

@@ -14,6 +14,7 @@ struct reading { /* one document on its way */
 	struct ttt_encoder *encoder;
 	struct ttt_ids ids;
 	struct ttt_feed feed;
+	int64_t n_read; /* bytes of text */
 	bool failed;   /* no memory for a report */
 	bool infinite; /* a loss was no finite number; nothing after it is reported */
 };
@@ -110,12 +111,13 @@ static enum ttt_status
 end(struct reading *d, enum ttt_status s, struct ttt_error *err)
 {
 	struct ppl *p = d->p;
+	bool empty = p->ids == NULL && d->n_read == 0; /* what a state holds back is no document */
 
 	if (s == TTT_OK && d->encoder != NULL && p->ids == NULL)
 		s = ttt_encoder_end(d->encoder, &d->ids, err);
-	if (s == TTT_OK)
+	if (s == TTT_OK && !empty)
 		s = flush(d, err);
-	if (s == TTT_OK)
+	if (s == TTT_OK && !empty)
 		s = ttt_session_peek(d->session, p->document.from, on_chunk, d, err);
 	ttt_encoder_free(d->encoder);
 	ttt_session_free(d->session);
@@ -152,6 +154,7 @@ read_text(struct reading *d, struct ttt_error *err)
 			s = flush(d, err);
 		if (s != TTT_OK)
 			break;
+		d->n_read += (int64_t)n;
 		tool_progress_bytes(&d->p->progress, (int64_t)n);
 	}
 	return s;

@@ -137,6 +137,23 @@ programs='ttt-absorb ttt-ask ttt-ppl ttt-snapshot ttt-train'
 	[ -z "$stderr" ]
 }
 
+@test "a second SIGINT does not wait for what the first one waits for" {
+	mkfifo pipe
+	env --default-signal=INT ttt-train tokenizer -o t.json --vocab 300 pipe &
+	pid=$!
+	exec 9>pipe
+	sleep 0.2
+	kill -INT $pid
+	sleep 0.2
+	kill -0 $pid
+	kill -INT $pid
+	status=0
+	wait $pid || status=$?
+	exec 9>&-
+	[ "$status" -eq 130 ]
+	[ "$(ls)" = pipe ]
+}
+
 @test "nothing to say, nothing said: the exit status is the same with -q" {
 	refuse "nosuch" ttt-absorb -q nosuch
 	refuse "nosuch" ttt-ppl -q nosuch

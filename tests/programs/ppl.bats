@@ -148,6 +148,10 @@ more_setup() {
 	refuse "empty: nothing to score" ttt-ppl --ids empty
 	echo 5 >one
 	refuse "one: sequence 0: nothing to score" ttt-ppl --ids one
+	# Nor is what a state holds back a document of its own.
+	ttt-absorb -o s "$files/text"
+	refuse "empty: nothing to score" ttt-ppl -s s empty
+	refuse "-: nothing to score" ttt-ppl -s s </dev/null
 }
 
 @test "bytes of any kind are scored" {

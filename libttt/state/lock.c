@@ -16,20 +16,24 @@ struct ttt_lock {
 	char *path;
 };
 
-/* path.lock, of the file a link leads to. */
-static enum ttt_status
-lock_path(char **out, const char *path, struct ttt_error *err)
+/* path.lock, of the file a link leads to; NULL with errno. */
+static char *
+lock_path(const char *path)
 {
-	char *target = ttt__file_target(path);
-	size_t n = target != NULL ? strlen(target) + sizeof(".lock") : 0;
+	char *target = ttt__file_target(path), *out = NULL;
+	int why = errno;
 
-	*out = target != NULL ? ttt__new(n, 1) : NULL;
-	if (*out != NULL)
-		(void)snprintf(*out, n, "%s.lock", target);
-	else if (target == NULL && errno != ENOMEM)
-		return ttt__fail(err, TTT_E_IO, "%s: cannot be followed as a link: %s", path, strerror(errno));
+	if (target != NULL) {
+		size_t n = strlen(target) + sizeof(".lock");
+
+		out = ttt__new(n, 1);
+		why = ENOMEM;
+		if (out != NULL)
+			(void)snprintf(out, n, "%s.lock", target);
+	}
 	free(target);
-	return *out != NULL ? TTT_OK : ttt__fail_memory(err, path);
+	errno = why;
+	return out;
 }
 
 static double
@@ -82,10 +86,15 @@ ttt_lock_take(struct ttt_lock **out, const char *path, double wait_seconds, stru
 {
 	double wait_until = wait_seconds < 0 ? -1 : now() + wait_seconds;
 	struct ttt_lock *l = ttt__new(1, sizeof(*l));
-	enum ttt_status status = l != NULL ? lock_path(&l->path, path, err) : ttt__fail_memory(err, path);
+	enum ttt_status status;
 
 	*out = NULL;
-	if (status != TTT_OK) {
+	if (l == NULL)
+		return ttt__fail_memory(err, path);
+	l->path = lock_path(path);
+	if (l->path == NULL) {
+		status = errno == ENOMEM ? ttt__fail_memory(err, path)
+		    : ttt__fail(err, TTT_E_IO, "%s: cannot be followed as a link: %s", path, strerror(errno));
 		free(l);
 		return status;
 	}

@@ -55,9 +55,9 @@ enum { FEW = 64, DEEP = 512, BLOCK = 32768 };
 
 typedef float four __attribute__((vector_size(16), aligned(4), may_alias));
 
-/* to [4, 4] = from' + beta to */
+/* to [4, 4] = from', or with add, += */
 static inline void
-transpose_four(float *to, int64_t ldt, const float *from, int64_t ldf, float beta)
+transpose_four(float *to, int64_t ldt, const float *from, int64_t ldf, bool add)
 {
 	four r0 = *(const four *)from, r1 = *(const four *)(from + ldf), r2 = *(const four *)(from + 2 * ldf), r3 = *(const four *)(from + 3 * ldf);
 	four a = __builtin_shufflevector(r0, r1, 0, 4, 1, 5), b = __builtin_shufflevector(r2, r3, 0, 4, 1, 5);
@@ -68,40 +68,40 @@ transpose_four(float *to, int64_t ldt, const float *from, int64_t ldf, float bet
 	for (int i = 0; i < 4; i++) {
 		four *row = (four *)(to + i * ldt);
 
-		if (beta != 0)
-			out[i] += beta * *row;
+		if (add)
+			out[i] += *row;
 		*row = out[i];
 	}
 }
 
-/* to [n, m] = from [m, n]' + beta to */
+/* to [n, m] = from [m, n]', or with add, += */
 static void
-transpose(float *to, int64_t ldt, const float *from, int64_t ldf, int64_t m, int64_t n, float beta)
+transpose(float *to, int64_t ldt, const float *from, int64_t ldf, int64_t m, int64_t n, bool add)
 {
 	int64_t m4 = m / 4 * 4, n4 = n / 4 * 4;
 
 	for (int64_t i = 0; i < m4; i += 4)
 		for (int64_t j = 0; j < n4; j += 4)
-			transpose_four(to + j * ldt + i, ldt, from + i * ldf + j, ldf, beta);
+			transpose_four(to + j * ldt + i, ldt, from + i * ldf + j, ldf, add);
 	for (int64_t i = 0; i < m; i++)
 		for (int64_t j = i < m4 ? n4 : 0; j < n; j++)
-			to[j * ldt + i] = from[i * ldf + j] + (beta == 0 ? 0 : beta * to[j * ldt + i]);
+			to[j * ldt + i] = from[i * ldf + j] + (add ? to[j * ldt + i] : 0);
 }
 
-/* C = alpha A B' + beta C for few rows of A: B, the weights, is by far the larger, and the library would rearrange it at every call. So the
+/* C = alpha A B', or with add, +=, for few rows of A: B, the weights, is by far the larger, and the library would rearrange it at every call. So the
  * product is made as C' = B A', for which it reads B as it lies; only A and C are turned round. */
 static void
-few_rows(int64_t M, int64_t N, int64_t K, float alpha, const float *A, int64_t lda, const float *B, int64_t ldb, float beta, float *C,
+few_rows(int64_t M, int64_t N, int64_t K, float alpha, const float *A, int64_t lda, const float *B, int64_t ldb, bool add, float *C,
     int64_t ldc)
 {
 	float turned[DEEP * FEW], block[BLOCK];
 
-	transpose(turned, M, A, lda, M, K, 0);
+	transpose(turned, M, A, lda, M, K, false);
 	for (int64_t j = 0, size = BLOCK / M; j < N; j += size) {
 		int64_t n = N - j < size ? N - j : size;
 
 		library_gemm(false, false, n, M, K, alpha, B + j * ldb, ldb, turned, M, 0, block, M);
-		transpose(C + j, ldc, block, M, n, M, beta);
+		transpose(C + j, ldc, block, M, n, M, add);
 	}
 }
 
@@ -111,8 +111,8 @@ ttt__cpu_gemm_one(bool ta, bool tb, int64_t M, int64_t N, int64_t K, float alpha
 {
 	if (M <= 0 || N <= 0 || K <= 0)
 		return;
-	if (!ta && tb && M <= FEW && K <= DEEP && N >= 2 * M)
-		few_rows(M, N, K, alpha, A, lda, B, ldb, beta, C, ldc);
+	if (!ta && tb && (beta == 0 || beta == 1) && M <= FEW && K <= DEEP && N >= 2 * M)
+		few_rows(M, N, K, alpha, A, lda, B, ldb, beta == 1, C, ldc);
 	else
 		library_gemm(ta, tb, M, N, K, alpha, A, lda, B, ldb, beta, C, ldc);
 }

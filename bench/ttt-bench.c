@@ -13,7 +13,7 @@ static const struct tool_option options[] = {
 	{ OPT_SECONDS, "seconds", "X", "least duration of one timing (default: 0.3)" },
 	{ OPT_SEQUENCES, "sequences", "N", "sequences of a training step (default: 2)" },
 	{ OPT_SEQ_LENGTH, "seq-length", "N", "tokens of a training sequence (default: the configuration's)" },
-	{ OPT_CONTEXT, "context", "N,N,...", "lengths to measure at, K and M allowed (default: 8K,32K,128K,1M)" },
+	{ OPT_CONTEXT, "context", "N,N,...", "lengths to measure at, K and M allowed (default: 8K,32K,128K)" },
 	{ OPT_FILLED, "filled", NULL, "length: time TTT with a full window, not after reading so far" },
 	{ OPT_JSON, "json", NULL, "JSON Lines" },
 	{ 0 }
@@ -48,7 +48,7 @@ void
 bench_options(struct bench *b, struct tool *t, const char *synopsis, const char *purpose, int argc, char **argv)
 {
 	const struct tool_usage usage = { .synopsis = synopsis, .purpose = purpose, .option = options, .common = TOOL_MODEL };
-	static char contexts[] = "8K,32K,128K,1M";
+	static char contexts[] = "8K,32K,128K";
 	int key;
 
 	*b = (struct bench){ .t = t, .shape = "embedded", .rounds = 7, .seconds = 0.3, .text = BENCH_TEXT, .n_sequence = 2 };

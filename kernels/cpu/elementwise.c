@@ -79,7 +79,7 @@ enum { BLOCK = 4096, PARTS = 64 };
 struct dot {
 	const float *a, *b;
 	int64_t n;
-	double part[PARTS];
+	double *part; /* [PARTS] */
 };
 
 static double
@@ -96,7 +96,7 @@ dot_block(const float *a, const float *b, int64_t n)
 static void
 dot_range(const void *args, int64_t from, int64_t to)
 {
-	struct dot *o = (struct dot *)(uintptr_t)args;
+	const struct dot *o = args;
 	int64_t blocks = (o->n + BLOCK - 1) / BLOCK;
 
 	for (int64_t p = from; p < to; p++) {
@@ -112,12 +112,11 @@ dot_range(const void *args, int64_t from, int64_t to)
 static double
 dot(struct ttt_device *d, const float *a, const float *b, int64_t n)
 {
-	struct dot o = {.a = a, .b = b, .n = n};
-	double sum = 0;
+	double part[PARTS], sum = 0;
 
-	ttt__cpu_split(d, PARTS, 2 * n / PARTS + 1, dot_range, &o);
+	ttt__cpu_split(d, PARTS, 2 * n / PARTS + 1, dot_range, &(struct dot){a, b, n, part});
 	for (int i = 0; i < PARTS; i++)
-		sum += o.part[i];
+		sum += part[i];
 	return sum;
 }
 

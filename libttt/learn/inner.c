@@ -48,32 +48,39 @@ ttt__read_nll(const struct ttt__net *n, const struct ttt__head_tape *t, float *n
 		nll[i] = scratch[i] - scratch[T + i];
 }
 
-double
-ttt__inner_clip(double norm, double clip)
+static bool
+clips(double norm, double clip)
 {
-	return clip > 0 && !(norm < clip) && norm > 0 ? clip / norm : 1;
+	return clip > 0 && !(norm < clip) && norm > 0;
+}
+
+/* The factor that clips a gradient of this norm. */
+static double
+clip_factor(double norm, double clip)
+{
+	return clips(norm, clip) ? clip / norm : 1;
 }
 
 void
 ttt__inner_step(struct ttt_device *d, float *w, const float *g, int64_t n, double rate, double clip, double *norm)
 {
 	*norm = sqrt(d->ops->dot(d, g, g, n));
-	d->ops->axpy(d, w, -rate * ttt__inner_clip(*norm, clip), g, n);
+	d->ops->axpy(d, w, -rate * clip_factor(*norm, clip), g, n);
 }
 
 void
 ttt__inner_unstep(struct ttt_device *d, float *w, const float *g, int64_t n, double rate, double clip, double norm)
 {
-	d->ops->axpy(d, w, rate * ttt__inner_clip(norm, clip), g, n);
+	d->ops->axpy(d, w, rate * clip_factor(norm, clip), g, n);
 }
 
 /* J' lambda = lambda below the threshold, else (clip / norm) (lambda - g <g, lambda> / norm^2); J is symmetric. */
 void
 ttt__inner_adjoint(struct ttt_device *d, float *v, const float *lambda, const float *g, int64_t n, double rate, double clip, double norm)
 {
-	double factor = ttt__inner_clip(norm, clip), along = 0;
+	double factor = clip_factor(norm, clip), along = 0;
 
-	if (clip > 0 && !(norm < clip) && norm > 0)
+	if (clips(norm, clip))
 		along = d->ops->dot(d, g, lambda, n) / (norm * norm);
 	d->ops->combine(d, v, -rate * factor, lambda, rate * factor * along, g, n);
 }

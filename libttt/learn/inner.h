@@ -12,9 +12,7 @@ double ttt__mean_loss(const float *nll, const int32_t *target, int64_t T, int64_
 /* nll [T] on the host from the head's tape; scratch [2T] on the host. */
 void ttt__read_nll(const struct ttt__net *n, const struct ttt__head_tape *t, float *nll, float *scratch, int64_t T);
 
-/* The factor that clips a gradient of this norm (clip <= 0: off; strict, no epsilon). */
-double ttt__inner_clip(double norm, double clip);
-/* w <- w - rate clip(g); *norm is g's norm. g stays as it is. */
+/* w <- w - rate clip(g) (clip <= 0: off; strict, no epsilon); *norm is g's norm. g stays as it is. */
 void ttt__inner_step(struct ttt_device *d, float *w, const float *g, int64_t n, double rate, double clip, double *norm);
 /* w <- w + rate clip(g): the step taken back. */
 void ttt__inner_unstep(struct ttt_device *d, float *w, const float *g, int64_t n, double rate, double clip, double norm);

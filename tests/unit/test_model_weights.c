@@ -11,39 +11,7 @@ static const char config_json[] = "{\"vocab_size\": 96, \"hidden_size\": 32, \"n
     "\"intermediate_size\": 48, \"rms_norm_eps\": 1e-6, \"rope_theta\": 10000, \"num_suffix_layers\": 1, "
     "\"sliding_window\": 20, \"chunk_size\": 8, \"seq_length\": 64}";
 
-struct fixture {
-	char dir[256], model[300];
-	struct ttt_device *device;
-};
-
-static int
-setup(void **state)
-{
-	struct fixture *f = calloc(1, sizeof(*f));
-	struct ttt_init_options o = { .seed = 7 };
-	struct ttt_error err = { 0 };
-
-	assert_non_null(f);
-	scratch_make(f->dir);
-	snprintf(f->model, sizeof(f->model), "%s/m", f->dir);
-	spill(in(f->dir, "c.json"), config_json, strlen(config_json));
-	o.config = in(f->dir, "c.json");
-	assert_ok(ttt_model_init(f->model, &o, &err), &err);
-	assert_ok(ttt_device_create(&f->device, NULL, &err), &err);
-	*state = f;
-	return 0;
-}
-
-static int
-teardown(void **state)
-{
-	struct fixture *f = *state;
-
-	ttt_device_free(f->device);
-	scratch_remove(f->dir);
-	free(f);
-	return 0;
-}
+#include "tests/unit/model_fixture.h"
 
 static struct ttt_model *
 open_ok(struct fixture *f, const char *dir)

@@ -5,8 +5,8 @@
 #include <string.h>
 
 #include "libttt/learn/inner.h"
-#include "libttt/learn/angles.h"
 #include "libttt/learn/session.h"
+#include "libttt/net/angles.h"
 
 struct ttt_session {
 	const struct ttt_model *model;

@@ -1,7 +1,7 @@
 /* The row of layers, and passes through it. */
-#include <math.h>
 #include <stdlib.h>
 
+#include "libttt/net/angles.h"
 #include "libttt/net/network.h"
 
 static void
@@ -36,36 +36,32 @@ ttt__net_create(struct ttt__net *out, struct ttt_device *d, const struct ttt_con
 	return ttt__net_extend(out, n_position, err);
 }
 
-/* Angles in double: pair i of position p turns by p theta^(-2i / K) (SEMANTICS section 1). */
 enum ttt_status
 ttt__net_extend(struct ttt__net *n, int64_t n_position, struct ttt_error *err)
 {
-	int64_t K = n->config.d_head, floats;
+	int64_t floats;
+	struct ttt__angles angles;
 	enum ttt_status status;
 	float *host, *table;
 
 	if (n_position <= n->n_position)
 		return TTT_OK;
-	if (!ttt__i64_mul(&floats, n_position, K))
+	if (!ttt__i64_mul(&floats, n_position, n->config.d_head))
 		return ttt__fail_memory(err, "the rotary table");
 	host = ttt__new((size_t)floats, sizeof *host);
 	if (!host)
 		return ttt__fail_memory(err, "the rotary table");
-	for (int64_t i = 0; i < K; i += 2) {
-		double rate = pow(n->config.rope_theta, -(double)i / (double)K);
-
-		for (int64_t p = 0; p < n_position; p++) {
-			host[p * K + i] = (float)cos((double)p * rate);
-			host[p * K + i + 1] = (float)sin((double)p * rate);
-		}
-	}
-	status = ttt__device_floats(n->device, &table, floats, "the rotary table", err);
+	status = ttt__angles_create(&angles, &n->config, err);
+	if (!status)
+		status = ttt__device_floats(n->device, &table, floats, "the rotary table", err);
 	if (!status) {
+		ttt__angles_at(&angles, host, 0, n_position);
 		n->device->ops->upload(n->device, table, host, (size_t)floats * sizeof *host);
 		ttt__device_release(n->device, n->rope);
 		n->rope = table;
 		n->n_position = n_position;
 	}
+	ttt__angles_free(&angles);
 	free(host);
 	return status;
 }

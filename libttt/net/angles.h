@@ -3,8 +3,8 @@
  * Keys are turned once, by their position in the stream, so that those cached need no turning for later chunks. A position p is split into
  * p - p % C and p % C, C being the chunk: the first part's angles are taken in double at every chunk, the second's come from a table,
  * and cosine and sine of the sum follow. So an angle depends on p alone, wherever the stream was cut. */
-#ifndef TTT_LEARN_ANGLES_H
-#define TTT_LEARN_ANGLES_H
+#ifndef TTT_NET_ANGLES_H
+#define TTT_NET_ANGLES_H
 #include "libttt/base.h"
 
 struct ttt__angles {

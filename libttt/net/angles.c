@@ -1,5 +1,5 @@
 /* Cosine and sine by position, of the sum of two angles. */
-#include "libttt/learn/angles.h"
+#include "libttt/net/angles.h"
 
 #include <math.h>
 #include <stdlib.h>

@@ -79,7 +79,7 @@ clear(float *p, int64_t from, int64_t to)
 static void
 scores(float *P, const float *q, const float *k, const struct tile *x, const struct block *b)
 {
-	ttt__cpu_gemm_one(false, true, x->rows, b->n, x->K, x->scale, q + x->t0 * x->D, x->D, k + b->from * x->D, x->D, 0, P, b->n);
+	ISA(ttt__cpu_gemm_one)(false, true, x->rows, b->n, x->K, x->scale, q + x->t0 * x->D, x->D, k + b->from * x->D, x->D, 0, P, b->n);
 }
 
 /* P = exp(scale Q K' - lse), 0 where not seen; [rows, n] */
@@ -105,8 +105,8 @@ probabilities(float *P, const float *q, const float *k, const float *lse, const 
 static void
 score_tangent(float *R, const float *q, const float *rq, const float *k, const float *rk, const struct tile *x, const struct block *b)
 {
-	ttt__cpu_gemm_one(false, true, x->rows, b->n, x->K, x->scale, rq + x->t0 * x->D, x->D, k + b->from * x->D, x->D, 0, R, b->n);
-	ttt__cpu_gemm_one(false, true, x->rows, b->own, x->K, x->scale, q + x->t0 * x->D, x->D, rk + b->own_key * x->D, x->D, 1,
+	ISA(ttt__cpu_gemm_one)(false, true, x->rows, b->n, x->K, x->scale, rq + x->t0 * x->D, x->D, k + b->from * x->D, x->D, 0, R, b->n);
+	ISA(ttt__cpu_gemm_one)(false, true, x->rows, b->own, x->K, x->scale, q + x->t0 * x->D, x->D, rk + b->own_key * x->D, x->D, 1,
 	    R + b->own_from, b->n);
 }
 
@@ -181,7 +181,7 @@ forward_part(void *args, int64_t part, int worker)
 
 		scores(P, a->q + hk, a->k + hk, &x, &b);
 		softmax_block(P, max, sum, o, s, &x, &b);
-		ttt__cpu_gemm_one(false, false, x.rows, x.K, b.n, 1, P, b.n, a->v + hk + from * x.D, x.D, from > x.from ? 1 : 0, o, x.D);
+		ISA(ttt__cpu_gemm_one)(false, false, x.rows, x.K, b.n, 1, P, b.n, a->v + hk + from * x.D, x.D, from > x.from ? 1 : 0, o, x.D);
 	}
 	for (int64_t i = 0; i < x.rows; i++) {
 		float *oi = o + i * x.D, inverse = 1 / sum[i];
@@ -235,8 +235,8 @@ tangent_part(void *args, int64_t part, int worker)
 		probabilities(P, a->q + hk, a->k + hk, a->lse + h * s->T, s, &x, &b);
 		score_tangent(R, a->q + hk, a->rq + hk, a->k + hk, a->rk + hk, &x, &b);
 		weigh_rows(R, rho, P, &x, &b);
-		ttt__cpu_gemm_one(false, false, x.rows, x.K, b.n, 1, R, b.n, a->v + hk + from * x.D, x.D, from > x.from ? 1 : 0, out, x.D);
-		ttt__cpu_gemm_one(false, false, x.rows, x.K, b.own, 1, P + b.own_from, b.n, a->rv + hk + b.own_key * x.D, x.D, 1, out,
+		ISA(ttt__cpu_gemm_one)(false, false, x.rows, x.K, b.n, 1, R, b.n, a->v + hk + from * x.D, x.D, from > x.from ? 1 : 0, out, x.D);
+		ISA(ttt__cpu_gemm_one)(false, false, x.rows, x.K, b.own, 1, P + b.own_from, b.n, a->rv + hk + b.own_key * x.D, x.D, 1, out,
 		    x.D);
 	}
 	for (int64_t i = 0; i < x.rows; i++) {
@@ -288,7 +288,7 @@ block_backward(const struct attention *a, const struct tile *x, const struct blo
 	float *U = P + TILE * KEYS, beta = b->from > x->from ? 1 : 0;
 
 	probabilities(P, a->q, a->k, a->lse, &a->s, x, b);
-	ttt__cpu_gemm_one(false, true, x->rows, b->n, K, 1, a->uo + q0, D, a->v + b->from * D, D, 0, U, b->n);
+	ISA(ttt__cpu_gemm_one)(false, true, x->rows, b->n, K, 1, a->uo + q0, D, a->v + b->from * D, D, 0, U, b->n);
 	for (int64_t i = 0; i < x->rows; i++) {
 		float *u = U + i * b->n, less = du[i];
 		const float *p = P + i * b->n;
@@ -297,9 +297,9 @@ block_backward(const struct attention *a, const struct tile *x, const struct blo
 		for (int64_t j = 0; j < b->n; j++)
 			u[j] = p[j] * (u[j] - less) * x->scale;
 	}
-	ttt__cpu_gemm_one(false, false, x->rows, K, b->n, 1, U, b->n, a->k + b->from * D, D, beta, a->uq + q0, D);
-	ttt__cpu_gemm_one(true, false, b->n - c, K, x->rows, 1, U + c, b->n, a->q + q0, D, 1, a->uk + at, D);
-	ttt__cpu_gemm_one(true, false, b->n - c, K, x->rows, 1, P + c, b->n, a->uo + q0, D, 1, a->uv + at, D);
+	ISA(ttt__cpu_gemm_one)(false, false, x->rows, K, b->n, 1, U, b->n, a->k + b->from * D, D, beta, a->uq + q0, D);
+	ISA(ttt__cpu_gemm_one)(true, false, b->n - c, K, x->rows, 1, U + c, b->n, a->q + q0, D, 1, a->uk + at, D);
+	ISA(ttt__cpu_gemm_one)(true, false, b->n - c, K, x->rows, 1, P + c, b->n, a->uo + q0, D, 1, a->uv + at, D);
 }
 
 /* P, uP, bP, R in; rP, uS, bS out (R becomes rP, U becomes uS, B becomes bS). */
@@ -332,19 +332,19 @@ block_backward_dual(const struct attention *a, const struct tile *x, const struc
 
 	probabilities(P, a->q, a->k, a->lse, &a->s, x, b);
 	score_tangent(R, a->q, a->rq, a->k, a->rk, x, b);
-	ttt__cpu_gemm_one(false, true, x->rows, b->n, K, 1, a->bo + q0, D, a->v + b->from * D, D, 0, B, b->n);
-	ttt__cpu_gemm_one(false, true, x->rows, b->n, K, 1, a->uo + q0, D, a->v + b->from * D, D, 0, U, b->n);
-	ttt__cpu_gemm_one(false, true, x->rows, b->own, K, 1, a->bo + q0, D, a->rv + own, D, 1, U + o, b->n);
+	ISA(ttt__cpu_gemm_one)(false, true, x->rows, b->n, K, 1, a->bo + q0, D, a->v + b->from * D, D, 0, B, b->n);
+	ISA(ttt__cpu_gemm_one)(false, true, x->rows, b->n, K, 1, a->uo + q0, D, a->v + b->from * D, D, 0, U, b->n);
+	ISA(ttt__cpu_gemm_one)(false, true, x->rows, b->own, K, 1, a->bo + q0, D, a->rv + own, D, 1, U + o, b->n);
 	dual_scores(a, x, b, du, db, P, R, U, B);
-	ttt__cpu_gemm_one(false, false, x->rows, K, b->n, 1, B, b->n, a->k + b->from * D, D, beta, a->bq + q0, D);
-	ttt__cpu_gemm_one(false, false, x->rows, K, b->n, 1, U, b->n, a->k + b->from * D, D, beta, a->uq + q0, D);
-	ttt__cpu_gemm_one(false, false, x->rows, K, b->own, 1, B + o, b->n, a->rk + own, D, 1, a->uq + q0, D);
-	ttt__cpu_gemm_one(true, false, b->n - c, K, x->rows, 1, U + c, b->n, a->q + q0, D, 1, a->uk + at, D);
-	ttt__cpu_gemm_one(true, false, b->n - c, K, x->rows, 1, B + c, b->n, a->rq + q0, D, 1, a->uk + at, D);
-	ttt__cpu_gemm_one(true, false, b->n - c, K, x->rows, 1, P + c, b->n, a->uo + q0, D, 1, a->uv + at, D);
-	ttt__cpu_gemm_one(true, false, b->n - c, K, x->rows, 1, R + c, b->n, a->bo + q0, D, 1, a->uv + at, D);
-	ttt__cpu_gemm_one(true, false, b->own, K, x->rows, 1, B + o, b->n, a->q + q0, D, 1, a->bk + own, D);
-	ttt__cpu_gemm_one(true, false, b->own, K, x->rows, 1, P + o, b->n, a->bo + q0, D, 1, a->bv + own, D);
+	ISA(ttt__cpu_gemm_one)(false, false, x->rows, K, b->n, 1, B, b->n, a->k + b->from * D, D, beta, a->bq + q0, D);
+	ISA(ttt__cpu_gemm_one)(false, false, x->rows, K, b->n, 1, U, b->n, a->k + b->from * D, D, beta, a->uq + q0, D);
+	ISA(ttt__cpu_gemm_one)(false, false, x->rows, K, b->own, 1, B + o, b->n, a->rk + own, D, 1, a->uq + q0, D);
+	ISA(ttt__cpu_gemm_one)(true, false, b->n - c, K, x->rows, 1, U + c, b->n, a->q + q0, D, 1, a->uk + at, D);
+	ISA(ttt__cpu_gemm_one)(true, false, b->n - c, K, x->rows, 1, B + c, b->n, a->rq + q0, D, 1, a->uk + at, D);
+	ISA(ttt__cpu_gemm_one)(true, false, b->n - c, K, x->rows, 1, P + c, b->n, a->uo + q0, D, 1, a->uv + at, D);
+	ISA(ttt__cpu_gemm_one)(true, false, b->n - c, K, x->rows, 1, R + c, b->n, a->bo + q0, D, 1, a->uv + at, D);
+	ISA(ttt__cpu_gemm_one)(true, false, b->own, K, x->rows, 1, B + o, b->n, a->q + q0, D, 1, a->bk + own, D);
+	ISA(ttt__cpu_gemm_one)(true, false, b->own, K, x->rows, 1, P + o, b->n, a->bo + q0, D, 1, a->bv + own, D);
 }
 
 /* The arrays of a at head h. */

@@ -152,12 +152,12 @@ ttt__cpu_create(struct ttt_device **out, const struct ttt_device_options *o, str
 		return ttt__fail_memory(err, "device 'cpu'");
 #if defined(__x86_64__)
 	if (level == 2)
-		ttt__cpu_table__avx512(&c->ops);
+		ttt__cpu_table__avx512(c);
 	else if (level == 1)
-		ttt__cpu_table__avx2(&c->ops);
+		ttt__cpu_table__avx2(c);
 	else
 #endif
-		ttt__cpu_table__plain(&c->ops);
+		ttt__cpu_table__plain(c);
 	if (o->kernels)
 		ttt__cpu_gemm_limit(level);
 	c->ops.alloc = cpu_alloc;

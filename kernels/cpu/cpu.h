@@ -10,9 +10,14 @@
 #define ISA(f) TTT__JOIN(f, TTT__ISA)
 #endif
 
+/* C [M, N] = alpha op(A) [M, K] op(B) [K, N] + beta C on the calling thread. */
+typedef void ttt__gemm_fn(bool ta, bool tb, int64_t M, int64_t N, int64_t K, float alpha, const float *A, int64_t lda, const float *B,
+    int64_t ldb, float beta, float *C, int64_t ldc);
+
 struct ttt__cpu {
 	struct ttt_device device;
 	struct ttt__ops ops;
+	ttt__gemm_fn *gemm_one;
 	struct ttt__pool *pool;
 };
 
@@ -27,21 +32,21 @@ ttt__cpu_pool(const struct ttt_device *d)
 typedef void ttt__range_fn(const void *args, int64_t from, int64_t to);
 void ttt__cpu_split(struct ttt_device *d, int64_t n, int64_t cost, ttt__range_fn *fn, const void *args);
 
-void ttt__cpu_table__plain(struct ttt__ops *);
-void ttt__cpu_table__avx2(struct ttt__ops *);
-void ttt__cpu_table__avx512(struct ttt__ops *);
+/* Fill ops with what is built for one instruction set, and gemm_one. */
+void ttt__cpu_table__plain(struct ttt__cpu *);
+void ttt__cpu_table__avx2(struct ttt__cpu *);
+void ttt__cpu_table__avx512(struct ttt__cpu *);
 
 /* The operation: cut among the threads. */
 void ttt__cpu_gemm(struct ttt_device *, bool ta, bool tb, int64_t M, int64_t N, int64_t K, double alpha, const float *A, int64_t lda,
     const float *B, int64_t ldb, double beta, float *C, int64_t ldc);
-/* The same on the calling thread. */
-void ttt__cpu_gemm_one(bool ta, bool tb, int64_t M, int64_t N, int64_t K, float alpha, const float *A, int64_t lda, const float *B,
-    int64_t ldb, float beta, float *C, int64_t ldc);
+ttt__gemm_fn ttt__cpu_gemm_library;
 /* Tell the matrix library not to go beyond level (0 plain, 1 avx2, 2 avx512); and its name. */
 void ttt__cpu_gemm_limit(int level);
 extern const char ttt__cpu_gemm_name[];
 
 #ifdef TTT__ISA
+ttt__gemm_fn ISA(ttt__cpu_gemm_one);
 /* Fill the entries that live in one file each. */
 void ISA(ttt__cpu_elementwise)(struct ttt__ops *);
 void ISA(ttt__cpu_rows)(struct ttt__ops *);

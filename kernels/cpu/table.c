@@ -2,8 +2,11 @@
 #include "kernels/cpu/cpu.h"
 
 void
-ISA(ttt__cpu_table)(struct ttt__ops *o)
+ISA(ttt__cpu_table)(struct ttt__cpu *c)
 {
+	struct ttt__ops *o = &c->ops;
+
+	c->gemm_one = ISA(ttt__cpu_gemm_one);
 	ISA(ttt__cpu_elementwise)(o);
 	ISA(ttt__cpu_rows)(o);
 	ISA(ttt__cpu_rmsnorm)(o);

@@ -103,6 +103,8 @@ struct ttt__ops {
 	void (*softmax_end)(struct ttt_device *, float *lse, float *inverse, const float *max, const float *sum, int64_t T);
 	/* z = exp(z - lse) in place; with rz, rz = z rz in place */
 	void (*softmax_known)(struct ttt_device *, float *z, float *rz, const float *lse, int64_t T, int64_t n);
+	/* The same from a tile that softmax_tile made, with the max it left: z = e exp(max - lse) */
+	void (*softmax_kept)(struct ttt_device *, float *z, float *rz, const float *e, const float *max, const float *lse, int64_t T, int64_t n);
 };
 
 struct ttt_device {

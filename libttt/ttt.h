@@ -398,6 +398,8 @@ struct ttt_train_options {
 	double b1, b2, eps, weight_decay, clip;
 	double ilr_init;                  /* inner rate at step 0, as in SEMANTICS 4 */
 	int64_t ilr_warmup_steps;         /* 0: inner_lr from the start */
+	int64_t keep_bytes;               /* memory for first-order results that the way back needs again (METAGRAD.md section 5); 0: 1 GiB,
+	                                     < 0: none, all are made again. The gradient is the same to rounding */
 };
 /* A trainer on a copy of m's weights. */
 enum ttt_status ttt_trainer_create(struct ttt_trainer **out, const struct ttt_model *m, const struct ttt_train_options *o,

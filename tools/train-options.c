@@ -33,6 +33,7 @@ static const struct field {
 	    1e6 },
 	{ "inner-warmup", "N", "steps until it is inner_lr (default: a tenth)", INTEGER, AT(ilr_warmup), -1, 0, 1e9 },
 	{ "first-order", NULL, "leave the second-order terms out", FLAG, AT(first_order), 0, 0, 1 },
+	{ "keep", "MB", "memory for what the way back would otherwise make again (default: 1024)", INTEGER, AT(keep), 1024, 0, 1e6 },
 	{ "seed", "N", "of the order of data (default: 1)", INTEGER, AT(seed), 1, 0, 9e15 },
 	{ "project-depth", "N", "a document is all files below one directory N deep", INTEGER, AT(project_depth), 0, 0,
 	    100 },
@@ -117,8 +118,10 @@ from_json(struct train_options *o, const json_t *root, const char *path, struct 
 
 	for (size_t i = 0; i < N_FIELD; i++) {
 		x = json_object_get(root, fields[i].name);
+		if (x == NULL) /* a setting newer than the run */
+			continue;
 		if (!json_is_number(x))
-			return bad_file(err, path, "a setting is missing or is no number");
+			return bad_file(err, path, "a setting is no number");
 		if (json_number_value(x) != -1 &&
 		    !(json_number_value(x) >= fields[i].least && json_number_value(x) <= fields[i].most))
 			return bad_file(err, path, "a setting is outside its limits");
@@ -152,11 +155,10 @@ load(struct train_options *o, const char *path, struct ttt_error *err)
 	enum ttt_status s;
 	FILE *f = fopen(path, "re");
 
-	if (f == NULL) { /* a new run, or a directory that opening its files will complain of */
-		for (size_t i = 0; i < N_FIELD; i++)
-			set(o, &fields[i], fields[i].standard);
+	for (size_t i = 0; i < N_FIELD; i++)
+		set(o, &fields[i], fields[i].standard);
+	if (f == NULL) /* a new run, or a directory that opening its files will complain of */
 		return TTT_OK;
-	}
 	fclose(f);
 	s = ttt__file_read(&b, path, (size_t)1 << 24, &why);
 	if (s != TTT_OK) {

@@ -21,7 +21,7 @@ struct train_options {
 	char *held_list; /* or NULL */
 	int64_t mode;    /* enum ttt_mode */
 	int64_t steps, batch, seq, warmup, seed, ilr_warmup, checkpoint_every, eval_every, eval_documents, eval_tokens;
-	int64_t project_depth, first_order;
+	int64_t project_depth, first_order, keep;
 	double lr, init_lr, end_lr, weight_decay, clip, b1, b2, ilr_init, held_out;
 };
 /* Read the command line over what run.json says, where there is one; *dir is the run directory. A wrong command line

@@ -16,7 +16,7 @@ softmax_start(struct ttt_device *d, float *max, float *sum, int64_t T)
 
 struct tile {
 	float *z, *rz, *max, *sum, *keep;
-	const float *lse;
+	const float *lse, *e, *from_max;
 	int64_t n;
 };
 
@@ -89,6 +89,35 @@ softmax_known(struct ttt_device *d, float *z, float *rz, const float *lse, int64
 	ttt__cpu_split(d, T, 9 * n, known_range, &(struct tile){.z = z, .rz = rz, .lse = lse, .n = n});
 }
 
+static void
+kept_range(const void *args, int64_t from, int64_t to)
+{
+	const struct tile *o = args;
+	int64_t n = o->n;
+
+	for (int64_t t = from; t < to; t++) {
+		const float *et = o->e + t * n;
+		float *zt = o->z + t * n, factor = ttt__exp(o->from_max[t] - o->lse[t]);
+
+#pragma omp simd
+		for (int64_t i = 0; i < n; i++)
+			zt[i] = et[i] * factor;
+		if (o->rz) {
+			float *rzt = o->rz + t * n;
+
+#pragma omp simd
+			for (int64_t i = 0; i < n; i++)
+				rzt[i] *= zt[i];
+		}
+	}
+}
+
+static void
+softmax_kept(struct ttt_device *d, float *z, float *rz, const float *e, const float *max, const float *lse, int64_t T, int64_t n)
+{
+	ttt__cpu_split(d, T, 2 * n, kept_range, &(struct tile){.z = z, .rz = rz, .e = e, .from_max = max, .lse = lse, .n = n});
+}
+
 void
 ISA(ttt__cpu_softmax)(struct ttt__ops *o)
 {
@@ -96,4 +125,5 @@ ISA(ttt__cpu_softmax)(struct ttt__ops *o)
 	o->softmax_tile = softmax_tile;
 	o->softmax_end = softmax_end;
 	o->softmax_known = softmax_known;
+	o->softmax_kept = softmax_kept;
 }

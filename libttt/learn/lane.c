@@ -68,9 +68,25 @@ make_arrays(struct ttt__lane *l, struct ttt_error *err)
 	return status ? status : l->host && l->norm ? TTT_OK : ttt__fail_memory(err, "the sequence");
 }
 
+/* What is kept of chunks 0, 1, ... as far as keep bytes go. */
+static enum ttt_status
+make_kept(struct ttt__lane *l, int64_t keep, struct ttt_error *err)
+{
+	const struct ttt__net *n = l->net;
+	int64_t each = ttt__tape_floats(n, TTT__TAPE_KEPT, n->split, n->n_layer, l->C), fit = each > 0 ? keep / (int64_t)sizeof(float) / each : 0;
+	enum ttt_status status = TTT_OK;
+
+	l->kept = ttt__new((size_t)l->n, sizeof *l->kept);
+	if (!l->kept)
+		return ttt__fail_memory(err, "the tapes");
+	while (l->n_kept < l->n && l->n_kept < fit && !status)
+		status = ttt__tape_create(&l->kept[l->n_kept++], n, TTT__TAPE_KEPT, n->split, n->n_layer, l->C, err);
+	return status;
+}
+
 /* Tapes of the chunks; the input of a chunk's first layer is its part of the prefix's output. */
 static enum ttt_status
-make_chunks(struct ttt__lane *l, struct ttt_error *err)
+make_chunks(struct ttt__lane *l, int64_t keep, struct ttt_error *err)
 {
 	const struct ttt__net *n = l->net;
 	int64_t cached = n->window && n->window - 1 < l->T ? n->window - 1 : l->T;
@@ -85,12 +101,15 @@ make_chunks(struct ttt__lane *l, struct ttt_error *err)
 			return status;
 		l->suffix[i].layer[n->split].x = l->h + i * l->C * n->config.d_model;
 	}
+	status = make_kept(l, keep, err);
+	if (status)
+		return status;
 	status = ttt__tape_create(&l->tangent, n, TTT__TAPE_TANGENTS, n->split, n->n_layer, l->C, err);
 	return status ? status : ttt__work_create(&l->chunk, n, l->C, cached, true, err);
 }
 
 enum ttt_status
-ttt__lane_create(struct ttt__lane *out, const struct ttt__net *n, bool meta, int64_t T, struct ttt_error *err)
+ttt__lane_create(struct ttt__lane *out, const struct ttt__net *n, bool meta, int64_t T, int64_t keep, struct ttt_error *err)
 {
 	enum ttt_status status;
 
@@ -100,7 +119,7 @@ ttt__lane_create(struct ttt__lane *out, const struct ttt__net *n, bool meta, int
 	    (status = ttt__work_create(&out->whole, n, T, 0, true, err)) ||
 	    (status = ttt__tape_create(&out->prefix, n, TTT__TAPE_VALUES, 0, out->meta ? n->split : n->n_layer, T, err)))
 		return status;
-	return out->meta ? make_chunks(out, err) : TTT_OK;
+	return out->meta ? make_chunks(out, keep, err) : TTT_OK;
 }
 
 void
@@ -111,6 +130,9 @@ ttt__lane_free(struct ttt__lane *l)
 	for (int64_t i = 0; l->suffix && i < l->n; i++)
 		ttt__tape_free(&l->suffix[i], l->net);
 	free(l->suffix);
+	for (int64_t i = 0; i < l->n_kept; i++)
+		ttt__tape_free(&l->kept[i], l->net);
+	free(l->kept);
 	ttt__tape_free(&l->tangent, l->net);
 	ttt__tape_free(&l->prefix, l->net);
 	ttt__work_free(&l->whole, l->net);

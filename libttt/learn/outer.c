@@ -51,7 +51,8 @@ chunk_run(struct ttt__lane *l, const struct ttt__outer *o, int64_t i)
 			l->kv_at[j] = (struct ttt__kv){.k = l->kv[j].k + at, .v = l->kv[j].v + at};
 			l->adjoint_at[j] = (struct ttt__kv){.k = l->adjoint[j].k + at, .v = l->adjoint[j].v + at};
 		}
-	return (struct ttt__run){.net = n, .w = {.slow = o->weights, .fast = l->w}, .work = &l->chunk, .tape = &l->suffix[i], .T = l->C, .S = S,
+	return (struct ttt__run){.net = n, .w = {.slow = o->weights, .fast = l->w}, .work = &l->chunk, .tape = &l->suffix[i],
+	    .kept = i < l->n_kept ? &l->kept[i] : NULL, .T = l->C, .S = S,
 	    .angle = n->rope + first * n->config.d_head, .kv = l->kv_at};
 }
 

@@ -12,6 +12,8 @@ struct ttt__lane {
 	struct ttt__tape prefix;     /* all T tokens, layers before the split (all of them in an ordinary pass) */
 	struct ttt__tape *suffix;    /* [n] C tokens each */
 	struct ttt__tape tangent;    /* one chunk's */
+	struct ttt__tape *kept;      /* [n], of which n_kept are filled: as many as the memory for it allows */
+	int64_t n_kept;
 	float *kv_memory;
 	struct ttt__kv *kv, *adjoint;         /* [net.n_layer] T rows each; adjoints of suffix attention only */
 	struct ttt__kv *kv_at, *adjoint_at;   /* the same at a chunk's oldest cached row */
@@ -34,7 +36,8 @@ struct ttt__outer {
 };
 
 /* n_position of the net must cover window + chunk and T. */
-enum ttt_status ttt__lane_create(struct ttt__lane *out, const struct ttt__net *n, bool meta, int64_t T, struct ttt_error *err);
+/* keep: bytes at most for what the sweep makes and the way back would otherwise make again. */
+enum ttt_status ttt__lane_create(struct ttt__lane *out, const struct ttt__net *n, bool meta, int64_t T, int64_t keep, struct ttt_error *err);
 void ttt__lane_free(struct ttt__lane *l);
 /* Loss (mean of chunk losses) of ids [T + 1] (host), its gradient times seed * chunks added to lane->gradient. */
 void ttt__outer_gradient(struct ttt__lane *l, const struct ttt__outer *o, const int32_t *ids, double *loss);

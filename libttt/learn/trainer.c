@@ -6,6 +6,8 @@
 #include "libttt/learn/schedule.h"
 #include "libttt/learn/trainer.h"
 
+#define KEEP ((int64_t)1 << 30) /* bytes, where nothing else is asked for */
+
 enum ttt_status
 ttt_trainer_create(struct ttt_trainer **out, const struct ttt_model *m, const struct ttt_train_options *o, struct ttt_error *err)
 {
@@ -64,6 +66,7 @@ static enum ttt_status
 make_lanes(struct ttt_trainer *t, int64_t n_seq, int64_t T, struct ttt_error *err)
 {
 	int n = n_seq < t->net.device->n_lane ? (int)n_seq : t->net.device->n_lane;
+	int64_t keep = t->options.keep_bytes < 0 ? 0 : t->options.keep_bytes ? t->options.keep_bytes : KEEP;
 	enum ttt_status status;
 
 	if (t->n_lane >= n && t->T == T)
@@ -77,7 +80,7 @@ make_lanes(struct ttt_trainer *t, int64_t n_seq, int64_t T, struct ttt_error *er
 		return ttt__fail_memory(err, "the trainer");
 	t->T = T;
 	for (t->n_lane = 0; t->n_lane < n && !status; t->n_lane++)
-		status = ttt__lane_create(&t->lane[t->n_lane], &t->net, t->options.mode == TTT_MODE_TTT, T, err);
+		status = ttt__lane_create(&t->lane[t->n_lane], &t->net, t->options.mode == TTT_MODE_TTT, T, keep / n, err);
 	if (status)
 		free_lanes(t);
 	return status;

@@ -68,9 +68,10 @@ ttt__attention_tangent(const struct ttt__run *r, int64_t i, float *out)
 	p.op->rmsnorm_tangent(p.d, out, D, x->x, x->s, D, t->s, D, t->r2, p.w + p.o->post_attention_norm, p.T, 1, D);
 }
 
-/* From the adjoints of o (work->dn, [2, T, D]) to those of q, k, v before QK-norm (work->dqkv). */
+/* From the adjoints of o to those of q, k, v before QK-norm (work->dqkv). */
 static void
-scores_backward(const struct ttt__run *r, const struct ttt__gradients *g, int64_t i, const struct ttt__kv *adjoint)
+scores_backward(const struct ttt__run *r, const struct ttt__gradients *g, int64_t i, const struct ttt__kv *adjoint, const float *uo,
+    const float *bo)
 {
 	struct place p = place_of(r, i);
 	const struct ttt__layer_tape *t = &r->tape->layer[i], *x = r->tangent ? &r->tangent->layer[i] : NULL;
@@ -86,7 +87,7 @@ scores_backward(const struct ttt__run *r, const struct ttt__gradients *g, int64_
 		p.op->zero(p.d, uv, TD);
 	}
 	p.op->attention_backward(p.d, k->dq, k->dq + TD, uk, uv, first, bk, bv, t->q, x ? x->q : NULL, kv->k, x ? x->k : NULL, kv->v,
-	    x ? x->v : NULL, t->o, x ? x->o : NULL, t->lse, x ? x->lse : NULL, k->dn, k->dn + TD, &p.shape, k->attention);
+	    x ? x->v : NULL, t->o, x ? x->o : NULL, t->lse, x ? x->lse : NULL, uo, bo, &p.shape, k->attention);
 	/* Adjoints of own turned keys, what later chunks gave (kappa, u stream only) among them, back to keys. */
 	p.op->rope(p.d, k->own, D, uk + (p.S - first) * D, D, r->angle, p.T, p.H, p.K, true);
 	p.op->rope(p.d, k->dq, D, k->dq, D, r->angle, p.T, p.H, p.K, true);
@@ -107,21 +108,23 @@ ttt__attention_backward(const struct ttt__run *r, const struct ttt__gradients *g
 {
 	struct place p = place_of(r, i);
 	const struct ttt__layer_tape *t = &r->tape->layer[i], *x = r->tangent ? &r->tangent->layer[i] : NULL;
+	struct ttt__layer_tape *kept = r->kept ? &r->kept->layer[i] : NULL;
 	struct ttt__work *k = r->work;
-	int64_t D = p.D, TD = p.T * D, rows = x ? 2 * p.T : p.T;
-	float *s = g->slow;
+	int64_t D = p.D, TD = p.T * D, rows = x ? 2 * p.T : p.T, made = kept ? p.T : rows;
+	float *s = g->slow, *uo = kept && !x ? kept->o : k->dn, *bo = kept ? kept->o : k->dn + TD;
+	float *un = kept && !x ? kept->n : k->dn, *bn = kept ? kept->n : k->dn + TD;
 
 	p.op->rmsnorm_backward(p.d, k->ds, k->ds + TD, s ? s + p.o->post_attention_norm : NULL, false, D, k->residual, k->residual + TD, D, t->s,
 	    x ? x->s : NULL, D, t->r2, p.w + p.o->post_attention_norm, p.T, 1, D);
 	if (s)
 		p.op->gemm(p.d, true, false, D, D, rows, 1, k->ds, D, t->o, D, 1, s + p.o->o, D);
-	p.op->gemm(p.d, false, false, rows, D, D, 1, k->ds, D, p.w + p.o->o, D, 0, k->dn, D);
-	scores_backward(r, g, i, adjoint);
+	p.op->gemm(p.d, false, false, made, D, D, 1, k->ds, D, p.w + p.o->o, D, 0, uo, D);
+	scores_backward(r, g, i, adjoint, uo, bo);
 	if (s)
 		p.op->gemm(p.d, true, false, 3 * D, D, rows, 1, k->dqkv, 3 * D, t->n, D, 1, s + p.o->q, D);
 	if (stop && !s)
 		return;
-	p.op->gemm(p.d, false, false, rows, D, 3 * D, 1, k->dqkv, 3 * D, p.w + p.o->q, D, 0, k->dn, D);
-	p.op->rmsnorm_backward(p.d, k->residual, k->residual + TD, s ? s + p.o->input_norm : NULL, true, D, k->dn, k->dn + TD, D, t->x,
+	p.op->gemm(p.d, false, false, made, D, 3 * D, 1, k->dqkv, 3 * D, p.w + p.o->q, D, 0, un, D);
+	p.op->rmsnorm_backward(p.d, k->residual, k->residual + TD, s ? s + p.o->input_norm : NULL, true, D, un, bn, D, t->x,
 	    x ? x->x : NULL, D, t->r1, p.w + p.o->input_norm, p.T, 1, D);
 }

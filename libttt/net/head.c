@@ -29,19 +29,24 @@ ttt__head_forward(const struct ttt__run *r, const int32_t *target, bool mean)
 	int64_t T = r->T, D = c->d_model, V = c->n_vocab;
 	const float *E = r->w.slow + r->net->parameters->embed;
 	float *max = k->row, *sum = k->row + T, *keep = k->row + 2 * T;
+	const struct ttt__head_tape *kept = r->kept ? &r->kept->head : NULL;
 
 	op->rmsnorm_forward(d, t->n, D, t->r, NULL, t->x, D, r->w.slow + r->net->parameters->final_norm, T, 1, D, c->rms_eps);
 	op->softmax_start(d, max, sum, T);
 	for (int64_t j = 0; j < V; j += k->tile) {
 		int64_t n = V - j < k->tile ? V - j : k->tile;
 
-		op->gemm(d, false, true, T, n, D, 1, t->n, D, E + j * D, D, 0, k->z, n);
-		op->softmax_tile(d, k->z, max, sum, keep, T, n);
+		float *z = kept ? kept->e + T * j : k->z;
+
+		op->gemm(d, false, true, T, n, D, 1, t->n, D, E + j * D, D, 0, z, n);
+		op->softmax_tile(d, z, max, sum, keep, T, n);
+		if (kept)
+			op->copy(d, kept->max + j / k->tile * T, max, (size_t)T * sizeof *max);
 		if (!mean)
 			continue;
 		if (j)
 			op->combine_rows(d, t->m, keep, t->m, NULL, NULL, T, D);
-		op->gemm(d, false, false, T, D, n, 1, k->z, n, E + j * D, D, j ? 1 : 0, t->m, D);
+		op->gemm(d, false, false, T, D, n, 1, z, n, E + j * D, D, j ? 1 : 0, t->m, D);
 	}
 	op->softmax_end(d, t->lse, sum, max, sum, T);
 	if (mean)
@@ -73,6 +78,28 @@ ttt__head_tangent(const struct ttt__run *r)
 	d->ops->rmsnorm_tangent(d, x->n, D, NULL, x->x, D, t->x, D, t->r, r->w.slow + r->net->parameters->final_norm, r->T, 1, D);
 }
 
+/* The probabilities of n tokens of the vocabulary from j on, to work->z; with a tangent, p rz behind them. */
+static void
+probabilities(const struct ttt__run *r, int64_t j, int64_t n, bool tangent)
+{
+	struct ttt_device *d = r->net->device;
+	const struct ttt__ops *op = d->ops;
+	const struct ttt__head_tape *t = &r->tape->head, *kept = r->kept ? &r->kept->head : NULL;
+	struct ttt__work *k = r->work;
+	int64_t T = r->T, D = r->net->config.d_model;
+	const float *E = r->w.slow + r->net->parameters->embed + j * D;
+	float *rz = tangent ? k->z + T * n : NULL;
+
+	if (!kept) {
+		op->gemm(d, false, true, tangent ? 2 * T : T, n, D, 1, t->n, D, E, D, 0, k->z, n); /* n and rn lie stacked */
+		op->softmax_known(d, k->z, rz, t->lse, T, n);
+		return;
+	}
+	if (tangent)
+		op->gemm(d, false, true, T, n, D, 1, r->tangent->head.n, D, E, D, 0, rz, n);
+	op->softmax_kept(d, k->z, rz, kept->e + T * j, kept->max + j / k->tile * T, t->lse, T, n);
+}
+
 /* Ordinary: dE_j += P_j' (om n) by tiles, less om n at the targets. t = om n. */
 static void
 embedding_gradient(const struct ttt__run *r, float *dE, const int32_t *target, const float *om)
@@ -82,14 +109,12 @@ embedding_gradient(const struct ttt__run *r, float *dE, const int32_t *target, c
 	struct ttt__head_tape *t = &r->tape->head;
 	struct ttt__work *k = r->work;
 	int64_t T = r->T, D = r->net->config.d_model, V = r->net->config.n_vocab;
-	const float *E = r->w.slow + r->net->parameters->embed;
 
 	op->combine_rows(d, k->t, om, t->n, NULL, NULL, T, D);
 	for (int64_t j = 0; j < V; j += k->tile) {
 		int64_t n = V - j < k->tile ? V - j : k->tile;
 
-		op->gemm(d, false, true, T, n, D, 1, t->n, D, E + j * D, D, 0, k->z, n);
-		op->softmax_known(d, k->z, NULL, t->lse, T, n);
+		probabilities(r, j, n, false);
 		op->gemm(d, true, false, n, D, T, 1, k->z, n, k->t, D, 1, dE + j * D, D);
 	}
 	op->scatter_rows(d, dE, target, -1, k->t, T, D);
@@ -112,8 +137,7 @@ dual_tiles(const struct ttt__run *r, float *dE, const int32_t *target, const flo
 	for (int64_t j = 0; j < V; j += k->tile) {
 		int64_t n = V - j < k->tile ? V - j : k->tile;
 
-		op->gemm(d, false, true, 2 * T, n, D, 1, t->n, D, E + j * D, D, 0, k->z, n); /* n and rn lie stacked */
-		op->softmax_known(d, k->z, k->z + T * n, t->lse, T, n);
+		probabilities(r, j, n, true);
 		op->gemm(d, false, false, T, D, n, 1, k->z + T * n, n, E + j * D, D, j ? 1 : 0, k->y, D);
 		op->gemm(d, true, false, n, D, 2 * T, 1, k->z, n, k->t, D, 1, dE + j * D, D);
 	}

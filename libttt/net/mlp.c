@@ -81,25 +81,27 @@ ttt__mlp_backward(const struct ttt__run *r, const struct ttt__gradients *g, int6
 {
 	struct place p = place_of(r, g, i);
 	const struct ttt__layer_tape *t = &r->tape->layer[i], *x = r->tangent ? &r->tangent->layer[i] : NULL;
+	struct ttt__layer_tape *kept = r->kept ? &r->kept->layer[i] : NULL;
 	struct ttt__work *k = r->work;
 	int64_t D = p.D, F = p.F, TD = p.T * D, TF = p.T * F;
 	const float *rx = x ? x->x : NULL; /* tangent of the input: where it is zero, b ends here */
+	float *uh = kept && !x ? kept->h : k->dh, *bh = kept ? kept->h : k->dh + TF;
+	float *un = kept && !x ? kept->n : k->dn, *bn = kept ? kept->n : k->dn + TD;
 
 	p.op->rmsnorm_backward(p.d, k->ds, k->ds + TD, p.d_post, false, D, k->residual, k->residual + TD, D, t->s, x ? x->s : NULL, D, t->r2,
 	    p.post, p.T, 1, D);
 	if (p.d_out)
 		p.op->gemm(p.d, true, false, D, F, x ? 2 * p.T : p.T, 1, k->ds, D, t->h, F, p.keep, p.d_out, F);
-	p.op->gemm(p.d, false, false, x ? 2 * p.T : p.T, F, D, 1, k->ds, D, p.out, F, 0, k->dh, F);
+	p.op->gemm(p.d, false, false, x && !kept ? 2 * p.T : p.T, F, D, 1, k->ds, D, p.out, F, 0, uh, F);
 	if (p.v_out && x)
-		p.op->gemm(p.d, false, false, p.T, F, D, 1, k->ds + TD, D, p.v_out, F, 1, k->dh, F);
-	p.op->swiglu_backward(p.d, k->dac, k->dac + 2 * TF, t->ac, x ? x->ac : NULL, k->dh, k->dh + TF, p.T, F);
+		p.op->gemm(p.d, false, false, p.T, F, D, 1, k->ds + TD, D, p.v_out, F, 1, uh, F);
+	p.op->swiglu_backward(p.d, k->dac, k->dac + 2 * TF, t->ac, x ? x->ac : NULL, uh, bh, p.T, F);
 	if (p.d_in)
 		p.op->gemm(p.d, true, false, 2 * F, D, rx ? 2 * p.T : p.T, 1, k->dac, 2 * F, t->n, D, p.keep, p.d_in, D);
 	if (stop && !p.d_pre)
 		return;
-	p.op->gemm(p.d, false, false, rx ? 2 * p.T : p.T, D, 2 * F, 1, k->dac, 2 * F, p.in, D, 0, k->dn, D);
+	p.op->gemm(p.d, false, false, rx && !kept ? 2 * p.T : p.T, D, 2 * F, 1, k->dac, 2 * F, p.in, D, 0, un, D);
 	if (p.v_in && x)
-		p.op->gemm(p.d, false, false, p.T, D, 2 * F, 1, k->dac + 2 * TF, 2 * F, p.v_in, D, 1, k->dn, D);
-	p.op->rmsnorm_backward(p.d, k->residual, k->residual + TD, p.d_pre, true, D, k->dn, k->dn + TD, D, t->x, rx, D, t->r1, p.pre, p.T, 1,
-	    D);
+		p.op->gemm(p.d, false, false, p.T, D, 2 * F, 1, k->dac + 2 * TF, 2 * F, p.v_in, D, 1, un, D);
+	p.op->rmsnorm_backward(p.d, k->residual, k->residual + TD, p.d_pre, true, D, un, bn, D, t->x, rx, D, t->r1, p.pre, p.T, 1, D);
 }

@@ -62,6 +62,7 @@ struct ttt__head_tape {
 	float *n, *r;   /* [T, D] after the final norm, [T] */
 	float *lse, *m; /* [T], [T, D] the mean of E under the softmax */
 	float *y, *zy;  /* [T, D] E[target], [T] its logit */
+	float *e, *max; /* kept only: tile after tile of the vocabulary, [T, tile] exp(logit - max), and [T] the max that was */
 };
 
 struct ttt__tape {
@@ -74,7 +75,8 @@ enum ttt__tape_kind {
 	TTT__TAPE_VALUES,   /* everything a backward needs */
 	TTT__TAPE_STACKED,  /* the same, with room behind n, o and h for their tangents */
 	TTT__TAPE_TANGENTS, /* the same for tangents, but for n, o and h */
-	TTT__TAPE_SHARED    /* forward only: all layers use the same memory */
+	TTT__TAPE_SHARED,   /* forward only: all layers use the same memory */
+	TTT__TAPE_KEPT      /* what the first-order passes made that a dual backward needs too: b of n, o and h, and the head's e */
 };
 
 /* A tape for T tokens and layers first .. last - 1; the head's part where last is the net's end. */
@@ -84,6 +86,8 @@ enum ttt_status ttt__tape_create(struct ttt__tape *out, const struct ttt__net *n
  * [u; b]' [x; rx] (METAGRAD.md section 4). */
 void ttt__tape_stack(struct ttt__tape *tangent, const struct ttt__tape *values, const struct ttt__net *n, int64_t first, int64_t last,
     int64_t T);
+/* Floats that such a tape takes; -1: more than can be counted. */
+int64_t ttt__tape_floats(const struct ttt__net *n, enum ttt__tape_kind kind, int64_t first, int64_t last, int64_t T);
 void ttt__tape_free(struct ttt__tape *t, const struct ttt__net *n);
 
 /* Keys (normed and turned by their positions) and values of one attention layer, or their adjoints: rows of D, row 0 being the oldest
@@ -125,6 +129,7 @@ struct ttt__run {
 	struct ttt__weights w;
 	struct ttt__work *work;
 	struct ttt__tape *tape, *tangent; /* tangent NULL: ordinary; else it is stacked on the tape */
+	struct ttt__tape *kept;           /* filled by the head's forward and an ordinary backward, used by a dual one; NULL: made again there */
 	int64_t T, S;
 	const float *angle;               /* [T, K / 2, 2] cosine and sine of the own tokens' positions */
 	const struct ttt__kv *kv;         /* [net n_layer], at the oldest cached row; own rows follow the cached; only attention entries are set */

@@ -93,12 +93,50 @@ cut_shared(struct ttt__tape *out, struct cutter *k, const struct ttt__net *n, in
 	}
 }
 
+/* Columns of a tile of the vocabulary: some MB of logits at a time, all tiles about equal, and rows never a large power of two apart, which
+ * would have a column's elements meet in the same few lines of the cache. */
+static int64_t
+tile_of(int64_t V, int64_t T)
+{
+	int64_t most = ((int64_t)1 << 20) / T, n, tile;
+
+	most = most < 256 ? 256 : most > 2048 ? 2048 : most;
+	n = (V + most - 1) / most;
+	tile = ((V + n - 1) / n + 15) / 16 * 16;
+	return tile % 128 == 0 ? tile + 16 : tile;
+}
+
+static void
+cut_kept(struct ttt__tape *out, struct cutter *k, const struct ttt__net *n, int64_t first, int64_t last, int64_t T)
+{
+	int64_t D = n->config.d_model, V = n->config.n_vocab, tile = tile_of(V, T);
+
+	for (int64_t i = first; i < last; i++) {
+		struct ttt__layer_tape *t = &out->layer[i];
+
+		*t = (struct ttt__layer_tape){.n = cut(k, T, D)};
+		if (n->layer[i].kind == TTT__ATTENTION)
+			t->o = cut(k, T, D);
+		else
+			t->h = cut(k, T, n->layer[i].kind == TTT__PRIME ? n->config.d_prime : n->config.d_ff);
+	}
+	out->head = (struct ttt__head_tape){0};
+	if (last < n->n_layer)
+		return;
+	out->head.e = cut(k, T, V);
+	out->head.max = cut(k, (V + tile - 1) / tile, T);
+}
+
 static void
 cut_tape(struct ttt__tape *out, struct cutter *k, const struct ttt__net *n, enum ttt__tape_kind kind, int64_t first, int64_t last, int64_t T)
 {
 	bool tangent = kind == TTT__TAPE_TANGENTS;
 	int64_t room = tangent ? 0 : kind == TTT__TAPE_STACKED ? 2 * T : T;
 
+	if (kind == TTT__TAPE_KEPT) {
+		cut_kept(out, k, n, first, last, T);
+		return;
+	}
 	if (kind == TTT__TAPE_SHARED)
 		cut_shared(out, k, n, first, last, T);
 	else
@@ -128,6 +166,19 @@ ttt__tape_create(struct ttt__tape *out, const struct ttt__net *n, enum ttt__tape
 	k = (struct cutter){.memory = out->memory};
 	cut_tape(out, &k, n, kind, first, last, T);
 	return TTT_OK;
+}
+
+int64_t
+ttt__tape_floats(const struct ttt__net *n, enum ttt__tape_kind kind, int64_t first, int64_t last, int64_t T)
+{
+	struct ttt__tape tape = {.layer = ttt__new((size_t)n->n_layer, sizeof *tape.layer)};
+	struct cutter k = {0};
+
+	if (tape.layer)
+		cut_tape(&tape, &k, n, kind, first, last, T);
+	k.overflow |= !tape.layer;
+	free(tape.layer);
+	return k.overflow ? -1 : k.used;
 }
 
 void
@@ -179,19 +230,6 @@ cut_work(struct ttt__work *w, struct cutter *k, const struct ttt__net *n, int64_
 	w->dk = cut(k, T, D);
 	w->own = cut(k, 4 * T, D);
 	w->t = cut(k, 2 * T, D);
-}
-
-/* Columns of a tile of the vocabulary: some MB of logits at a time, all tiles about equal, and rows never a large power of two apart, which
- * would have a column's elements meet in the same few lines of the cache. */
-static int64_t
-tile_of(int64_t V, int64_t T)
-{
-	int64_t most = ((int64_t)1 << 20) / T, n, tile;
-
-	most = most < 256 ? 256 : most > 2048 ? 2048 : most;
-	n = (V + most - 1) / most;
-	tile = ((V + n - 1) / n + 15) / 16 * 16;
-	return tile % 128 == 0 ? tile + 16 : tile;
 }
 
 enum ttt_status

@@ -66,13 +66,19 @@ gradient_of(struct ttt_trainer *t, const int32_t *ids, int64_t n_seq, int64_t n_
 }
 
 static inline struct ttt_trainer *
-trainer_of(const struct ttt_model *m, enum ttt_mode mode, bool first_order)
+trainer_keeping(const struct ttt_model *m, enum ttt_mode mode, bool first_order, int64_t bytes)
 {
-	const struct ttt_train_options o = {.mode = mode, .first_order = first_order};
+	const struct ttt_train_options o = {.mode = mode, .first_order = first_order, .keep_bytes = bytes};
 	struct ttt_trainer *t;
 
 	TINY_OK(ttt_trainer_create(&t, m, &o, &err));
 	return t;
+}
+
+static inline struct ttt_trainer *
+trainer_of(const struct ttt_model *m, enum ttt_mode mode, bool first_order)
+{
+	return trainer_keeping(m, mode, first_order, 0);
 }
 
 /* |a - b| / max(|b - before|, floor) */

@@ -54,30 +54,38 @@ check_directions(size_t i, const struct ttt_model *m, const float *w, const floa
 }
 
 static void
+check_shape(size_t i, int64_t keep_bytes)
+{
+	struct ttt_config c = config_of(i);
+	int32_t *ids = ids_of(i, &c, i);
+	struct ttt_trainer *t;
+	struct ttt_model m;
+	double loss, *none;
+	float *w, *g;
+
+	tiny_model_create(&m, devices.at[0].device, &c, i + 1);
+	t = trainer_keeping(&m, TTT_MODE_TTT, false, keep_bytes);
+	g = gradient_of(t, ids, 1, shape[i].n * c.chunk + 1, &loss);
+	w = tiny_download(m.device, m.weights, m.parameters.n_float);
+	none = tiny_doubles(NULL, m.parameters.n_float);
+	assert_true(fabs(outer_reference(&c, &m.parameters, w, none, 0, ids, shape[i].n * c.chunk, shape[i].rate).v / loss - 1) < 2e-6);
+	check_directions(i, &m, w, g, ids);
+	free(none);
+	free(w);
+	free(g);
+	free(ids);
+	ttt_trainer_free(t);
+	tiny_model_free(&m);
+}
+
+/* With all that the way back can take from the sweep kept, and with nothing. */
+static void
 test_directions(void **state)
 {
 	(void)state;
 	for (size_t i = 0; i < N_SHAPE; i++) {
-		struct ttt_config c = config_of(i);
-		int32_t *ids = ids_of(i, &c, i);
-		struct ttt_trainer *t;
-		struct ttt_model m;
-		double loss, *none;
-		float *w, *g;
-
-		tiny_model_create(&m, devices.at[0].device, &c, i + 1);
-		t = trainer_of(&m, TTT_MODE_TTT, false);
-		g = gradient_of(t, ids, 1, shape[i].n * c.chunk + 1, &loss);
-		w = tiny_download(m.device, m.weights, m.parameters.n_float);
-		none = tiny_doubles(NULL, m.parameters.n_float);
-		assert_true(fabs(outer_reference(&c, &m.parameters, w, none, 0, ids, shape[i].n * c.chunk, shape[i].rate).v / loss - 1) < 2e-6);
-		check_directions(i, &m, w, g, ids);
-		free(none);
-		free(w);
-		free(g);
-		free(ids);
-		ttt_trainer_free(t);
-		tiny_model_free(&m);
+		check_shape(i, 0);
+		check_shape(i, -1);
 	}
 	print_message("largest error along a direction %.1e\n", worst_along);
 }

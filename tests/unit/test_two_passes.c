@@ -293,7 +293,7 @@ check_two_passes(size_t i, struct ttt_device *d)
 
 	tiny_model_create(&m, d, &c, i + 20);
 	TINY_OK(ttt__net_create(&z.net, d, &m.config, &m.parameters, c.window, T + c.chunk, &err));
-	TINY_OK(ttt__lane_create(&z.l, &z.net, true, T, &err));
+	TINY_OK(ttt__lane_create(&z.l, &z.net, true, T, 0, &err));
 	z.o = (struct ttt__outer){.weights = m.weights, .inner_rate = shape[i].rate, .inner_clip = c.inner_clip, .seed = 1 / (double)shape[i].n};
 	z.fast = m.parameters.n_fast;
 	z.split = z.net.split;

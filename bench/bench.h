@@ -5,7 +5,7 @@
 #include "libttt/model/model.h"
 #include "tools/tool.h"
 
-enum { BENCH_ROUNDS_MAX = 101 };
+enum { BENCH_ROUNDS_MAX = 101, BENCH_CONTEXTS_MAX = 16 };
 
 struct bench {
 	struct tool *t;
@@ -15,7 +15,7 @@ struct bench {
 	bool json;
 	int rounds;
 	int64_t n_sequence, seq_length; /* of a training step; 0: the command's own */
-	int64_t *context;    /* lengths to measure at */
+	int64_t context[BENCH_CONTEXTS_MAX]; /* lengths to measure at */
 	size_t n_context;
 	bool filled;         /* --filled */
 	double seconds;      /* least duration of one timing */

@@ -15,21 +15,28 @@ make_trainer(struct ttt_trainer **out, const struct ttt_model *m, enum kind k, s
 	return ttt_trainer_create(out, m, &o, err);
 }
 
-/* One kind's steps of a round; seconds a step. */
+/* One kind's steps of a round; seconds a step. Without a least duration it is one step, of a trainer made for it and freed after it: three
+ * trainers of a large shape would not fit in memory, and what making its buffers costs is little beside its step. */
 static enum ttt_status
-step(struct ttt_trainer *t, const struct bench *b, const int32_t *ids, int64_t n_token, double *seconds, struct ttt_error *err)
+step(struct ttt_trainer **t, const struct bench *b, enum kind k, const int32_t *ids, int64_t n_token, double *seconds, struct ttt_error *err)
 {
 	struct ttt_step_report report;
-	double started = bench_now(), taken;
-	enum ttt_status status;
+	double started, taken;
+	enum ttt_status status = *t ? TTT_OK : make_trainer(t, b->t->model, k, err);
 	int n = 0;
 
+	started = bench_now();
 	do {
-		status = ttt_trainer_step(t, ids, b->n_sequence, n_token, &report, err);
+		if (!status)
+			status = ttt_trainer_step(*t, ids, b->n_sequence, n_token, &report, err);
 		n++;
 		taken = bench_now() - started;
 	} while (taken < b->seconds && !status);
 	*seconds = taken / n;
+	if (b->seconds == 0) {
+		ttt_trainer_free(*t);
+		*t = NULL;
+	}
 	return status;
 }
 
@@ -82,17 +89,15 @@ bench_meta(struct tool *t, int argc, char **argv)
 		    ttt_model_config(t->model)->chunk;
 	if (!status && ids.n < b.n_sequence * (T + 1))
 		tool_usage_error(t, "%lld ids are too few for %lld sequences", (long long)ids.n, (long long)b.n_sequence);
-	for (enum kind k = META; k < N_KIND && !status; k++)
-		status = make_trainer(&trainer[k], t->model, k, &err);
 	if (!status)
 		status = peak_start(&p, &b, &err);
-	for (int r = -1; r < b.rounds && !status; r++) { /* the first round makes buffers and is not counted */
+	for (int r = b.seconds > 0 ? -1 : 0; r < b.rounds && !status; r++) { /* the first round makes buffers and is not counted */
 		double taken = 0;
 
 		if (r >= 0)
 			peak_round(&p, &b);
 		for (enum kind k = META; k < N_KIND && !status; k++) {
-			status = step(trainer[k], &b, ids.id, T + 1, &taken, &err);
+			status = step(&trainer[k], &b, k, ids.id, T + 1, &taken, &err);
 			if (r >= 0)
 				bench_add(&seconds[k], taken);
 		}

@@ -54,10 +54,11 @@ def main():
             some += rows("meta", "--config", BIG, "--rounds", "1", "--seconds", "0", "--sequences", "1")
         table("Meta-training", "meta [--config bench/configs/125m.json --rounds 1 --seconds 0 --sequences 1]", some)
     if "length" in wanted:
-        some = rows("length")
+        some = rows("length", "--context", "8K,32K,128K,1M", "--rounds", "51")
+        table("Cost by context length", "length --context 8K,32K,128K,1M --rounds 51", some)
         if big:
-            some += rows("length", "--config", BIG, "--context", "8K,32K,128K", "--filled")
-        table("Cost by context length", "length [--config bench/configs/125m.json --context 8K,32K,128K --filled]", some)
+            some = rows("length", "--config", BIG, "--context", "8K,32K,128K", "--filled", "--rounds", "3")
+            table("Cost by context length, 125M shape", "length --config bench/configs/125m.json --context 8K,32K,128K --filled --rounds 3", some)
     if "decode" in wanted:
         some = rows("decode") + (rows("decode", "--config", BIG, "--rounds", "3") if big else [])
         table("Generating", "decode [--config bench/configs/125m.json --rounds 3]", some)

@@ -35,11 +35,8 @@ static void
 take_contexts(struct bench *b, struct tool *t, char *list)
 {
 	for (char *word = strtok(list, ","); word; word = strtok(NULL, ",")) {
-		int64_t *grown = realloc(b->context, (b->n_context + 1) * sizeof *grown);
-
-		if (!grown)
-			tool_usage_error(t, "--context: out of memory");
-		b->context = grown;
+		if (b->n_context == BENCH_CONTEXTS_MAX)
+			tool_usage_error(t, "--context: more than %d lengths", BENCH_CONTEXTS_MAX);
 		b->context[b->n_context++] = (int64_t)tool_size(t, "--context", word);
 	}
 }
@@ -84,7 +81,7 @@ bench_options(struct bench *b, struct tool *t, const char *synopsis, const char 
 		}
 	if (optind < argc)
 		tool_usage_error(t, "'%s': no operand is taken", argv[optind]);
-	if (!b->context)
+	if (b->n_context == 0)
 		take_contexts(b, t, contexts);
 }
 

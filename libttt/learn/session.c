@@ -536,7 +536,9 @@ ttt__session_window_resize(struct ttt_session *s, int64_t rows, struct ttt_error
 		return ttt__fail(err, TTT_E_SHAPE, "%" PRId64 " cached rows do not fit a window of %" PRId64, rows, s->net.window);
 	s->rows = s->start = s->ahead = 0;
 	if (rows > s->capacity) {
-		enum ttt_status status = set_capacity(s, rows, err);
+		/* In full attention with room for what comes next; more rows than can be counted fail there. */
+		bool room = !s->net.window && rows < INT64_MAX / 2;
+		enum ttt_status status = set_capacity(s, room ? rows + rows / 8 + 2 * chunk_of(s) : rows, err);
 
 		if (status)
 			return status;

@@ -194,5 +194,5 @@ bench_session(struct ttt_session **out, const struct bench *b, enum ttt_attentio
 	for (int64_t l = 0; l < c->n_layer; l++)
 		ttt__session_window_write(*out, l, kv, kv);
 	free(kv);
-	return TTT_OK;
+	return ttt__session_stream_set(*out, &(int32_t){ 0 }, 0, rows, err);
 }

@@ -565,6 +565,8 @@ ttt__session_stream_set(struct ttt_session *s, const int32_t *pending, int64_t n
 
 	if (n_pending < 0 || n_pending > chunk_of(s) || n_done < 0)
 		return ttt__fail(err, TTT_E_SHAPE, "%" PRId64 " waiting tokens do not fit a chunk of %" PRId64, n_pending, chunk_of(s));
+	if (n_done < s->rows)
+		return ttt__fail(err, TTT_E_SHAPE, "%" PRId64 " cached rows cannot stand before token %" PRId64, s->rows, n_done);
 	status = check_ids(s, pending, n_pending, err);
 	if (status)
 		return status;

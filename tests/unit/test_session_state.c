@@ -91,7 +91,7 @@ test_restore(void **state)
 			}
 }
 
-/* More rows than the window keeps, more waiting tokens than a chunk, ids that are none. */
+/* More rows than the window keeps or than tokens were read, more waiting tokens than a chunk, ids that are none. */
 static void
 test_bad_restore(void **state)
 {
@@ -107,10 +107,11 @@ test_bad_restore(void **state)
 	assert_int_equal(ttt__session_stream_set(x.s, ids, 9, 0, &said), TTT_E_SHAPE);
 	assert_int_equal(ttt__session_stream_set(x.s, ids, -1, 0, &said), TTT_E_SHAPE);
 	assert_int_equal(ttt__session_stream_set(x.s, ids, 2, -1, &said), TTT_E_SHAPE);
+	assert_int_equal(ttt__session_stream_set(x.s, ids, 2, 4, &said), TTT_E_SHAPE);
 	ids[1] = 23;
-	assert_int_equal(ttt__session_stream_set(x.s, ids, 2, 0, &said), TTT_E_RANGE);
+	assert_int_equal(ttt__session_stream_set(x.s, ids, 2, 5, &said), TTT_E_RANGE);
 	ids[1] = 22;
-	assert_int_equal(ttt__session_stream_set(x.s, ids, 8, 0, &said), TTT_OK);
+	assert_int_equal(ttt__session_stream_set(x.s, ids, 8, 5, &said), TTT_OK);
 	stream_close(&x);
 }
 

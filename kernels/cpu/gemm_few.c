@@ -21,6 +21,7 @@ enum {
 	LINE = 16,    /* floats of a cache line */
 	DEPTH = 128,  /* terms of a sum that are added in one go */
 	NEAR = 4096,  /* floats that stay in the nearest cache beside others; at least FEW * COLS */
+	FAR = 512,    /* floats between rows that lie far apart */
 	GROUP = 48,   /* rows of a transposed result that wait to be turned round: whole tiles, whole squares */
 	SIDE = 8,     /* of the squares of a transposition */
 	THIN = 4      /* tokens below which a vector goes along the sum instead of along the tokens */
@@ -187,22 +188,39 @@ narrow(bool add, int64_t M, int64_t N, int64_t K, struct left a, const float *b,
 	}
 }
 
-/* C = A B, or with add, +=, for few rows of A: panel after panel of B, which is large, as it lies. */
+/* The panel [K, COLS] of B, its rows one after the other. */
+static void
+gather(float *to, const float *b, int64_t ldb, int64_t K)
+{
+	for (int64_t k = 0; k < K; k++, b += ldb, to += COLS) {
+		*(vec *)to = *(const vec *)b;
+		*(vec *)(to + LANES) = *(const vec *)(b + LANES);
+	}
+}
+
+/* C = A B, or with add, +=, for few rows of A: panel after panel of B, which is large, as it lies; but where its rows lie so far apart that
+ * each needs a page of its own, and enough tiles read them, a panel is brought together first. */
 static void
 straight(bool add, int64_t M, int64_t N, int64_t K, const float *A, int64_t lda, const float *B, int64_t ldb, float *C, int64_t ldc)
 {
-	int64_t whole = N / COLS * COLS;
+	float together[DEPTH * COLS];
+	int64_t whole = N / COLS * COLS, step = ldb >= FAR && M >= 4 * ROWS ? COLS : ldb, fetch = step == ldb ? COLS : 0;
 
 	for (int64_t k = 0; k < K; k += DEPTH, add = true) {
 		int64_t depth = K - k < DEPTH ? K - k : DEPTH;
 		struct left a = {A + k, lda, 1};
 		const float *b = B + k * ldb;
 
-		for (int64_t j = 0; j < whole; j += COLS)
+		for (int64_t j = 0; j < whole; j += COLS) {
+			const float *from = step == ldb ? b + j : together;
+
+			if (step != ldb)
+				gather(together, b + j, ldb, depth);
 			if (add)
-				panel(true, DOWN, M, depth, a, b + j, ldb, COLS, C + j, ldc);
+				panel(true, DOWN, M, depth, a, from, step, fetch, C + j, ldc);
 			else
-				panel(false, DOWN, M, depth, a, b + j, ldb, COLS, C + j, ldc);
+				panel(false, DOWN, M, depth, a, from, step, fetch, C + j, ldc);
+		}
 		if (whole < N)
 			narrow(add, M, N - whole, depth, a, b + whole, ldb, C + whole, ldc);
 	}

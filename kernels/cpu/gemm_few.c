@@ -22,6 +22,7 @@ enum {
 	DEPTH = 128,  /* terms of a sum that are added in one go */
 	NEAR = 4096,  /* floats that stay in the nearest cache beside others; at least FEW * COLS */
 	FAR = 512,    /* floats between rows that lie far apart */
+	MANY = 4 * ROWS, /* tokens for which it pays to bring such rows together */
 	GROUP = 48,   /* rows of a transposed result that wait to be turned round: whole tiles, whole squares */
 	SIDE = 8,     /* of the squares of a transposition */
 	THIN = 4      /* tokens below which a vector goes along the sum instead of along the tokens */
@@ -166,7 +167,7 @@ panel(bool add, enum way way, int64_t M, int64_t K, struct left a, const float *
 static void
 narrow(bool add, int64_t M, int64_t N, int64_t K, struct left a, const float *b, int64_t ldb, float *C, int64_t ldc)
 {
-	float wide[DEPTH * COLS], block[ROWS * COLS];
+	float wide[DEPTH * COLS], block[ROWS * COLS] = {0};
 
 	for (int64_t k = 0; k < K; k++) {
 		memcpy(wide + k * COLS, b + k * ldb, (size_t)N * sizeof *b);
@@ -204,7 +205,7 @@ static void
 straight(bool add, int64_t M, int64_t N, int64_t K, const float *A, int64_t lda, const float *B, int64_t ldb, float *C, int64_t ldc)
 {
 	float together[DEPTH * COLS];
-	int64_t whole = N / COLS * COLS, step = ldb >= FAR && M >= 4 * ROWS ? COLS : ldb, fetch = step == ldb ? COLS : 0;
+	int64_t whole = N / COLS * COLS, step = ldb >= FAR && M >= MANY ? COLS : ldb, fetch = step == ldb ? COLS : 0;
 
 	for (int64_t k = 0; k < K; k += DEPTH, add = true) {
 		int64_t depth = K - k < DEPTH ? K - k : DEPTH;

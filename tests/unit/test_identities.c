@@ -1,7 +1,6 @@
 /* What must hold between passes without any oracle (METAGRAD section 8), and a chunk large enough for every operation to use all threads. */
 #include "problem_run.h"
-
-static struct tiny_devices devices;
+#include "on_devices.h"
 
 static void
 close_floats(const char *what, const float *got, const float *want, int64_t n, double limit)
@@ -184,22 +183,6 @@ test_large(void **state)
 	}
 	outcome_free(&first);
 	problem_free(&q);
-}
-
-static int
-open_devices(void **state)
-{
-	(void)state;
-	tiny_devices_open(&devices);
-	return 0;
-}
-
-static int
-close_devices(void **state)
-{
-	(void)state;
-	tiny_devices_close(&devices);
-	return 0;
 }
 
 int

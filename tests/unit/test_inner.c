@@ -1,8 +1,6 @@
 /* The inner step, its adjoint, and the row weights of a chunk's loss, against double. */
 #include "libttt/learn/inner.h"
-#include "tiny.h"
-
-static struct tiny_devices devices;
+#include "on_devices.h"
 
 /* <lambda, w - rate clip(g + e direction)>, in double */
 static double
@@ -133,22 +131,6 @@ test_row_weights(void **state)
 	for (int i = 0; i < 4; i++)
 		assert_true(none[i] == 0);
 	assert_true(ttt__mean_loss(nll, masked, 2, 0) == 0);
-}
-
-static int
-open_devices(void **state)
-{
-	(void)state;
-	tiny_devices_open(&devices);
-	return 0;
-}
-
-static int
-close_devices(void **state)
-{
-	(void)state;
-	tiny_devices_close(&devices);
-	return 0;
 }
 
 int

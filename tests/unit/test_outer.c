@@ -2,8 +2,7 @@
  * directions and itself; and without its second-order terms. */
 #include "outer_cases.h"
 #include "outer_reference.h"
-
-static struct tiny_devices devices;
+#include "on_devices.h"
 
 /* ------------------------------------------------------------------------------------------------ directional derivatives */
 
@@ -187,22 +186,6 @@ test_first_order(void **state)
 			ttt_trainer_free(first);
 			tiny_model_free(&m);
 		}
-}
-
-static int
-open_devices(void **state)
-{
-	(void)state;
-	tiny_devices_open(&devices);
-	return 0;
-}
-
-static int
-close_devices(void **state)
-{
-	(void)state;
-	tiny_devices_close(&devices);
-	return 0;
 }
 
 int

@@ -1,7 +1,6 @@
 /* Matrix products of every kind and odd size, on both sides of every threshold, against double; nothing outside C is touched. */
-#include "tiny.h"
+#include "on_devices.h"
 
-static struct tiny_devices devices;
 static double worst;
 
 enum { GAP = 3 }; /* rows lie this much further apart than they are long */
@@ -86,22 +85,6 @@ test_none(void **state)
 		free(got);
 		ttt__device_release(d, c);
 	}
-}
-
-static int
-open_devices(void **state)
-{
-	(void)state;
-	tiny_devices_open(&devices);
-	return 0;
-}
-
-static int
-close_devices(void **state)
-{
-	(void)state;
-	tiny_devices_close(&devices);
-	return 0;
 }
 
 int

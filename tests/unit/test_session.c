@@ -1,8 +1,7 @@
 /* Reading: a stream in any pieces gives the same bits; what comes next and what waits are scored as the chunk will score them; limits. */
 #include "libttt/learn/trainer.h"
 #include "stream.h"
-
-static struct tiny_devices devices;
+#include "on_devices.h"
 
 static void
 ignore(void *ctx, const struct ttt_chunk_report *r)
@@ -370,22 +369,6 @@ test_long(void **state)
 		free(ids);
 		stream_close(&x);
 	}
-}
-
-static int
-open_devices(void **state)
-{
-	(void)state;
-	tiny_devices_open(&devices);
-	return 0;
-}
-
-static int
-close_devices(void **state)
-{
-	(void)state;
-	tiny_devices_close(&devices);
-	return 0;
 }
 
 int

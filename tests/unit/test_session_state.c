@@ -1,7 +1,6 @@
 /* A session's state: cloned, restored, frozen, put back. */
 #include "stream.h"
-
-static struct tiny_devices devices;
+#include "on_devices.h"
 
 /* ------------------------------------------------------------------------------------------------ copies and files */
 
@@ -229,22 +228,6 @@ test_full_attention(void **state)
 		stream_close(&x);
 		stream_close(&full);
 	}
-}
-
-static int
-open_devices(void **state)
-{
-	(void)state;
-	tiny_devices_open(&devices);
-	return 0;
-}
-
-static int
-close_devices(void **state)
-{
-	(void)state;
-	tiny_devices_close(&devices);
-	return 0;
 }
 
 int

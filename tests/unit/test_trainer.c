@@ -1,8 +1,7 @@
 /* What a trainer makes of outer gradients: batches, threads, masks, refusals, and checkpoints that go on bit for bit. */
 #include "scratch.h"
 #include "outer_cases.h"
-
-static struct tiny_devices devices;
+#include "on_devices.h"
 
 /* A sequence of nothing but bos after its start: loss 0 in all, and no NaN anywhere. */
 static void
@@ -261,22 +260,6 @@ test_foreign_checkpoints(void **state)
 	tiny_model_free(&m);
 	tiny_model_free(&n);
 	scratch_remove(dir);
-}
-
-static int
-open_devices(void **state)
-{
-	(void)state;
-	tiny_devices_open(&devices);
-	return 0;
-}
-
-static int
-close_devices(void **state)
-{
-	(void)state;
-	tiny_devices_close(&devices);
-	return 0;
 }
 
 int

@@ -2,8 +2,7 @@
  * which need no tangent formula at all, give the same lambda, kappa, dh and slow gradients. */
 #include "libttt/learn/inner.h"
 #include "outer_cases.h"
-
-static struct tiny_devices devices;
+#include "on_devices.h"
 
 /* What one chunk of the reverse sweep changes. */
 struct reversed {
@@ -331,22 +330,6 @@ test_two_passes(void **state)
 	for (size_t i = 0; i < N_SHAPE; i++)
 		check_two_passes(i, devices.at[i % (size_t)devices.n].device);
 	print_message("largest difference of the two forms %.1e\n", worst_passes);
-}
-
-static int
-open_devices(void **state)
-{
-	(void)state;
-	tiny_devices_open(&devices);
-	return 0;
-}
-
-static int
-close_devices(void **state)
-{
-	(void)state;
-	tiny_devices_close(&devices);
-	return 0;
 }
 
 int

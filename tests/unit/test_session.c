@@ -247,7 +247,8 @@ check_peek(size_t i, struct ttt_device *d)
 			assert_true(l.grad_norm == 0);
 			for (int64_t j = 0; j < want; j++) {
 				assert_int_equal(l.target[j], x.ids[first + j]);
-				assert_true(fabs((double)l.nll[j] - (double)done.nll[first + j]) < 1e-5);
+				/* as many tokens as came by now, so summed in another order than the whole chunk's */
+				assert_true(fabs((double)l.nll[j] - (double)done.nll[first + j]) < 1e-5 * (1 + (double)done.nll[first + j]));
 			}
 		}
 		assert_true(same_sessions(before, x.s));

@@ -83,6 +83,10 @@ struct ttt_config {
 	double inner_lr;          /* inner_lr */
 	double inner_clip;        /* inner_clip: global norm of an inner gradient; <= 0 = off */
 	double inner_lr_effective; /* inner_lr_effective: what reading uses; inner_lr where absent */
+	/* Reading alone, not meta-training; absent ones change nothing. */
+	double inner_pull;        /* inner_pull: part of the way back to the initial weights, a chunk */
+	double mean_share;        /* mean_share: part of the way from the initial weights to the running mean, where TTT_WEIGHTS_MEAN lie */
+	double noise_bits;        /* noise_bits: bits a byte from which a chunk counts as noise; 0 = none does */
 };
 
 struct ttt_model;     /* configuration, slow weights, initial fast weights, tokenizer */
@@ -217,6 +221,18 @@ enum ttt_status ttt_session_next(struct ttt_session *s, float *logp, struct ttt_
 void ttt_session_reset_fast(struct ttt_session *s);
 /* Window and waiting tokens forgotten, as at the start of a stream; fast weights stay. */
 void ttt_session_reset_window(struct ttt_session *s);
+/* Keep a running mean of the fast weights from here on: of every 8th chunk learned, noise left out. */
+enum ttt_status ttt_session_keep_mean(struct ttt_session *s, struct ttt_error *err);
+/* The weights at the end of what was learned go on with the stream; their mean says more of the whole of it. */
+enum ttt_weights { TTT_WEIGHTS_LAST = 0, TTT_WEIGHTS_MEAN };
+/* Put the fast weights mean_share of the way from the initial ones to the mean. Without a mean yet, nothing changes. */
+void ttt_session_use_mean(struct ttt_session *s);
+/* What guards the fast weights did: chunks of noise read, steps on noise undone because the weights from before it predicted better
+ * what came after, and how often that was. */
+struct ttt_guard_count {
+	int64_t n_noise, n_undone, n_returned;
+};
+struct ttt_guard_count ttt_session_guards(const struct ttt_session *s);
 /* Tokens fed so far, waiting ones included. */
 int64_t ttt_session_n_token(const struct ttt_session *s);
 /* The tokens that wait: the inputs of the chunk being filled. Borrowed until the next call. */
@@ -259,6 +275,11 @@ enum ttt_status ttt_state_source(struct ttt_state *s, const char *name, struct t
 /* Absorb n bytes of text. Needs the model's tokenizer. report, where not NULL, sees every chunk. */
 enum ttt_status ttt_state_absorb(struct ttt_state *s, const void *bytes, size_t n, ttt_chunk_fn *report, void *ctx,
     struct ttt_error *err);
+/* What was absorbed comes once more, to be learned again: ttt_state_again where it starts anew, then its bytes. They go through
+ * the model as any others, and leave neither passages nor sources behind. */
+enum ttt_status ttt_state_again(struct ttt_state *s, struct ttt_error *err);
+enum ttt_status ttt_state_reread(struct ttt_state *s, const void *bytes, size_t n, ttt_chunk_fn *report, void *ctx,
+    struct ttt_error *err);
 /* Absorb token ids instead; they leave no passages. */
 enum ttt_status ttt_state_absorb_ids(struct ttt_state *s, const int32_t *ids, int64_t n, ttt_chunk_fn *report, void *ctx,
     struct ttt_error *err);
@@ -288,6 +309,8 @@ struct ttt_state_info {
 	int64_t n_token, n_byte, n_chunk, n_pending_token, n_pending_byte;
 	int64_t n_source, n_passage_byte, n_passage_record;
 	double rate, loss_first, loss_last, drift;
+	struct ttt_guard_count guards;
+	int64_t n_mean;         /* weights in the mean; 0: none is kept */
 	bool has_window;
 };
 enum ttt_status ttt_state_info_read(struct ttt_state_info *out, const char *path, struct ttt_error *err);
@@ -387,17 +410,25 @@ enum ttt_status ttt_complete(struct ttt_state *s, const char *text, size_t text_
 
 enum ttt_mode { TTT_MODE_TTT = 0, TTT_MODE_WINDOW, TTT_MODE_FULL }; /* meta-training; fast weights held at W_0; no window either */
 
+/* AdamW for all parameters; or Muon for the blocks' matrices (momentum b1 with orthogonal steps of AdamW's size, arXiv 2502.16982) and
+ * AdamW for embedding and norms. */
+enum ttt_optimizer { TTT_OPTIMIZER_ADAMW = 0, TTT_OPTIMIZER_MUON };
+
 /* Exact gradient of the outer loss (mean over sequences of the mean of chunk losses, SEMANTICS 2, 4, 6) by METAGRAD.md section 3. */
 struct ttt_trainer;
 
 struct ttt_train_options {
 	enum ttt_mode mode;
 	bool first_order;      /* drop the second-order terms (v = 0) */
+	enum ttt_optimizer optimizer;
 	double init_lr, lr, end_lr;       /* SEMANTICS 7 */
 	int64_t warmup_steps, decay_steps;
+	int64_t hold_steps;               /* at lr between warm-up and decay */
 	double b1, b2, eps, weight_decay, clip;
 	double ilr_init;                  /* inner rate at step 0, as in SEMANTICS 4 */
 	int64_t ilr_warmup_steps;         /* 0: inner_lr from the start */
+	double held_tail;                 /* share of a sequence at its end, below 1, read with the fast weights held at their mean so far
+	                                     (TTT_WEIGHTS_MEAN), so that what is learned lasts; 0: none */
 	int64_t keep_bytes;               /* memory for first-order results that the way back needs again (METAGRAD.md section 5); 0: 1 GiB,
 	                                     < 0: none, all are made again. The gradient is the same to rounding */
 };

@@ -105,11 +105,11 @@ is_own(const struct absorb *a, const char *name, const struct stat *own)
 	return !a->input.archive && stat(name, &st) == 0 && st.st_dev == own->st_dev && st.st_ino == own->st_ino;
 }
 
-/* One input, from its start to its end. */
+/* One input, from its start to its end; after the first pass only to be learned. */
 static enum ttt_status
-absorb_one(struct absorb *a, const char *name, unsigned char *buffer, struct ttt_error *err)
+absorb_one(struct absorb *a, const char *name, int64_t pass, unsigned char *buffer, struct ttt_error *err)
 {
-	enum ttt_status s = ttt_state_source(a->s, name, err);
+	enum ttt_status s = pass == 0 ? ttt_state_source(a->s, name, err) : TTT_OK;
 
 	while (s == TTT_OK) {
 		size_t n = 0;
@@ -117,7 +117,8 @@ absorb_one(struct absorb *a, const char *name, unsigned char *buffer, struct ttt
 		s = ttt_input_read(a->in, buffer, BLOCK, &n, err);
 		if (s != TTT_OK || n == 0)
 			break;
-		s = ttt_state_absorb(a->s, buffer, n, tool_progress_chunk, &a->progress, err);
+		s = pass == 0 ? ttt_state_absorb(a->s, buffer, n, tool_progress_chunk, &a->progress, err)
+		              : ttt_state_reread(a->s, buffer, n, tool_progress_chunk, &a->progress, err);
 		a->n_absorbed += (int64_t)n;
 		tool_progress_bytes(&a->progress, (int64_t)n);
 	}
@@ -125,7 +126,7 @@ absorb_one(struct absorb *a, const char *name, unsigned char *buffer, struct ttt
 }
 
 static enum ttt_status
-absorb_all(struct absorb *a, struct ttt_error *err)
+absorb_all(struct absorb *a, int64_t pass, struct ttt_error *err)
 {
 	static unsigned char buffer[BLOCK];
 	enum ttt_status s = TTT_OK;
@@ -140,7 +141,7 @@ absorb_all(struct absorb *a, struct ttt_error *err)
 		if (a->has_target && is_own(a, name, &a->target))
 			tool_note(a->t, "%s: skipped: it is the state being written", name);
 		else
-			s = absorb_one(a, name, buffer, err);
+			s = absorb_one(a, name, pass, buffer, err);
 	}
 	return s;
 }
@@ -164,7 +165,7 @@ int
 absorb_text(struct absorb *a)
 {
 	struct ttt_error err;
-	enum ttt_status s;
+	enum ttt_status s = TTT_OK;
 	int64_t total;
 
 	if (tool_tokenizer(a->t) == NULL)
@@ -176,13 +177,18 @@ absorb_text(struct absorb *a)
 			return TOOL_TROUBLE;
 		}
 	total = a->input.archive ? -1 : tool_total(a->name, a->n_name);
-	s = ttt_input_open(&a->in, a->name, a->n_name, &a->input, note, a, &err);
-	if (s == TTT_OK) {
-		tool_progress_start(&a->progress, a->t, ttt_model_tokenizer(a->t->model), total);
-		s = absorb_all(a, &err);
-		tool_progress_end(&a->progress);
+	tool_progress_start(&a->progress, a->t, ttt_model_tokenizer(a->t->model), total < 0 ? -1 : total * a->n_pass);
+	for (int64_t pass = 0; pass < a->n_pass && s == TTT_OK; pass++) {
+		if (pass > 0)
+			s = ttt_state_again(a->s, &err);
+		if (s == TTT_OK)
+			s = ttt_input_open(&a->in, a->name, a->n_name, &a->input, pass == 0 ? note : NULL, a, &err);
+		if (s == TTT_OK)
+			s = absorb_all(a, pass, &err);
+		ttt_input_free(a->in);
+		a->in = NULL;
 	}
-	ttt_input_free(a->in);
+	tool_progress_end(&a->progress);
 	if (s != TTT_OK)
 		return tool_fail(a->t, &err);
 	return a->n_absorbed == 0 ? nothing(a, a->n_name > 0 ? a->name[0] : "-", a->n_name) : TOOL_DONE;

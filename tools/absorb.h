@@ -9,6 +9,7 @@ struct absorb {
 	/* what was asked for */
 	const char *from, *update, *out, *files0, *ids;
 	double wait; /* seconds; < 0: for ever */
+	int64_t n_pass;
 	struct ttt_input_options input;
 	struct ttt_state_options state;
 	struct ttt_save_options save;

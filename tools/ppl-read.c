@@ -33,6 +33,8 @@ ppl_open(struct ppl *p)
 			s = ttt_state_info(p->s, &info, &err);
 		if (s == TTT_OK && p->rate == 0)
 			p->rate = info.rate;
+		if (s == TTT_OK && p->weights == TTT_WEIGHTS_MEAN)
+			ttt_session_use_mean(ttt_state_session(p->s));
 	} else if (s == TTT_OK)
 		s = ttt_session_create(&p->base, p->t->model, p->mode == PPL_FULL ? TTT_FULL : TTT_WINDOW, &err);
 	if (s != TTT_OK)

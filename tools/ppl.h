@@ -34,6 +34,7 @@ struct ppl {
 	bool visible;  /* stdout is a terminal, which text must not steer */
 	int64_t top;   /* 0: all */
 	double rate;   /* 0: the state's, or 1 */
+	enum ttt_weights weights; /* the state's to start from */
 	struct ttt_input_options input;
 	const char *const *name;
 	size_t n_name;

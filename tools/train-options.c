@@ -25,14 +25,16 @@ static const struct field {
 	{ "init-lr", "X", "learning rate of the first step (default: 0)", NUMBER, AT(init_lr), 0, 0, 10 },
 	{ "end-lr", "X", "learning rate of the last step (default: 0.00001)", NUMBER, AT(end_lr), 1e-5, 0, 10 },
 	{ "warmup", "N", "steps of warm-up (default: a twentieth)", INTEGER, AT(warmup), -1, 0, 1e9 },
-	{ "weight-decay", "X", "AdamW (default: 0.1)", NUMBER, AT(weight_decay), 0.1, 0, 10 },
+	{ "decay", "N", "last steps, in which the rate falls to --end-lr (default: all after the warm-up)", INTEGER, AT(decay), -1, 0, 1e9 },
+	{ "weight-decay", "X", "decoupled (default: 0.1)", NUMBER, AT(weight_decay), 0.1, 0, 10 },
 	{ "clip", "X", "global norm of a gradient (default: 1; 0: off)", NUMBER, AT(clip), 1, 0, 1e9 },
-	{ "beta1", "X", "AdamW (default: 0.9)", NUMBER, AT(b1), 0.9, 0, 0.999999 },
+	{ "beta1", "X", "AdamW, and Muon's momentum (default: 0.9)", NUMBER, AT(b1), 0.9, 0, 0.999999 },
 	{ "beta2", "X", "AdamW (default: 0.95)", NUMBER, AT(b2), 0.95, 0, 0.999999 },
 	{ "inner-init", "X", "inner rate of the first step (default: a tenth of inner_lr)", NUMBER, AT(ilr_init), -1, 0,
 	    1e6 },
 	{ "inner-warmup", "N", "steps until it is inner_lr (default: a tenth)", INTEGER, AT(ilr_warmup), -1, 0, 1e9 },
 	{ "first-order", NULL, "leave the second-order terms out", FLAG, AT(first_order), 0, 0, 1 },
+	{ "held-tail", "X", "share of a sequence at its end read with the mean weights, held (default: 0)", NUMBER, AT(held_tail), 0, 0, 0.9 },
 	{ "keep", "MB", "memory for what the way back would otherwise make again (default: 1024)", INTEGER, AT(keep), 1024, 0, 1e6 },
 	{ "seed", "N", "of the order of data (default: 1)", INTEGER, AT(seed), 1, 0, 9e15 },
 	{ "project-depth", "N", "a document is all files below one directory N deep", INTEGER, AT(project_depth), 0, 0,
@@ -46,11 +48,12 @@ static const struct field {
 #undef AT
 };
 enum { N_FIELD = sizeof(fields) / sizeof(fields[0]) };
-enum { OPT_DATA = TOOL_LONG + N_FIELD, OPT_MODE, OPT_HELD_LIST };
+enum { OPT_DATA = TOOL_LONG + N_FIELD, OPT_MODE, OPT_OPTIMIZER, OPT_HELD_LIST };
 
 static const struct tool_option others[] = {
 	{ OPT_DATA, "data", "PATH[=WEIGHT]", "file or directory to learn from; may be given more than once" },
 	{ OPT_MODE, "mode", "MODE", "ttt: meta-train (default); window: plainly, as a warm start" },
+	{ OPT_OPTIMIZER, "optimizer", "NAME", "adamw (default), or muon: for the blocks' matrices, the rest by adamw" },
 	{ OPT_HELD_LIST, "held-out-list", "FILE", "names of documents never trained on, a line each" },
 };
 enum { N_OTHER = sizeof(others) / sizeof(others[0]) };
@@ -110,10 +113,21 @@ bad_file(struct ttt_error *err, const char *path, const char *what)
 	return ttt__fail(err, TTT_E_FORMAT, "%s: %s", path, what);
 }
 
+/* Which of the words x is; -1: none. */
+static int64_t
+word_at(const char *const *words, const json_t *x)
+{
+	for (int64_t i = 0; json_is_string(x) && words[i] != NULL; i++)
+		if (strcmp(words[i], json_string_value(x)) == 0)
+			return i;
+	return -1;
+}
+
 static enum ttt_status
 from_json(struct train_options *o, const json_t *root, const char *path, struct ttt_error *err)
 {
 	const json_t *data = json_object_get(root, "data"), *x, *mode = json_object_get(root, "mode");
+	const json_t *optimizer = json_object_get(root, "optimizer");
 	enum ttt_status s = TTT_OK;
 
 	for (size_t i = 0; i < N_FIELD; i++) {
@@ -127,12 +141,10 @@ from_json(struct train_options *o, const json_t *root, const char *path, struct 
 			return bad_file(err, path, "a setting is outside its limits");
 		set(o, &fields[i], json_number_value(x));
 	}
-	o->mode = 0;
-	while (train_modes[o->mode] != NULL && json_is_string(mode) &&
-	    strcmp(train_modes[o->mode], json_string_value(mode)) != 0)
-		o->mode++;
-	if (!json_is_string(mode) || train_modes[o->mode] == NULL || !json_is_array(data))
-		return bad_file(err, path, "mode or data is not what it should be");
+	o->mode = word_at(train_modes, mode);
+	o->optimizer = optimizer != NULL ? word_at(train_optimizers, optimizer) : TTT_OPTIMIZER_ADAMW;
+	if (o->mode < 0 || o->optimizer < 0 || !json_is_array(data))
+		return bad_file(err, path, "mode, optimizer or data is not what it should be");
 	for (size_t i = 0; i < json_array_size(data) && s == TTT_OK; i++) {
 		x = json_array_get(data, i);
 		s = json_is_string(x) ? add_data(o, json_string_value(x), err)
@@ -185,6 +197,10 @@ apply(struct tool *t, struct train_options *o, int key, const char *value, bool 
 	}
 	if (key == OPT_MODE) {
 		o->mode = tool_word(t, "--mode", value, train_modes);
+		return TTT_OK;
+	}
+	if (key == OPT_OPTIMIZER) {
+		o->optimizer = tool_word(t, "--optimizer", value, train_optimizers);
 		return TTT_OK;
 	}
 	if (key == OPT_HELD_LIST) {
@@ -257,6 +273,7 @@ train_options_write(const struct train_options *o, const char *dir, struct ttt_e
 	enum ttt_status s = TTT_OK;
 
 	json_object_set_new(root, "mode", json_string(train_modes[o->mode]));
+	json_object_set_new(root, "optimizer", json_string(train_optimizers[o->optimizer]));
 	for (size_t i = 0; i < o->n_data; i++)
 		if (json_array_append_new(data, json_string(o->data[i])) != 0)
 			s = bad_file(err, o->data[i], "its name is not UTF-8, which run.json cannot hold");

@@ -174,8 +174,9 @@ open_trainer(struct run *r, struct ttt_error *err)
 	const struct train_options *o = &r->o;
 	struct ttt_train_options x = { .mode = (enum ttt_mode)o->mode, .first_order = o->first_order != 0,
 		.init_lr = o->init_lr, .lr = o->lr, .end_lr = o->end_lr, .warmup_steps = o->warmup,
-		.decay_steps = o->steps, .b1 = o->b1, .b2 = o->b2, .eps = 1e-8, .weight_decay = o->weight_decay,
-		.clip = o->clip, .ilr_init = o->ilr_init, .ilr_warmup_steps = o->ilr_warmup,
+		.optimizer = (enum ttt_optimizer)o->optimizer, .decay_steps = o->steps,
+		.hold_steps = o->decay < 0 ? 0 : o->steps - o->warmup - o->decay, .b1 = o->b1, .b2 = o->b2, .eps = 1e-8, .weight_decay = o->weight_decay,
+		.clip = o->clip, .held_tail = o->held_tail, .ilr_init = o->ilr_init, .ilr_warmup_steps = o->ilr_warmup,
 		.keep_bytes = o->keep > 0 ? o->keep << 20 : -1 };
 	enum ttt_status s = ttt_trainer_create(&r->trainer, r->t->model, &x, err);
 

@@ -13,6 +13,7 @@ int train_eval(struct tool *t, int argc, char **argv);
 int train_convert(struct tool *t, int argc, char **argv);
 
 extern const char *const train_modes[]; /* names of enum ttt_mode, NULL at the end */
+extern const char *const train_optimizers[]; /* of enum ttt_optimizer */
 
 /* The settings of a run, kept in its directory as run.json, so that it resumes with nothing but its name. */
 struct train_options {
@@ -20,9 +21,10 @@ struct train_options {
 	size_t n_data;
 	char *held_list; /* or NULL */
 	int64_t mode;    /* enum ttt_mode */
-	int64_t steps, batch, seq, warmup, seed, ilr_warmup, checkpoint_every, eval_every, eval_documents, eval_tokens;
+	int64_t optimizer; /* enum ttt_optimizer */
+	int64_t steps, batch, seq, warmup, decay, seed, ilr_warmup, checkpoint_every, eval_every, eval_documents, eval_tokens;
 	int64_t project_depth, first_order, keep;
-	double lr, init_lr, end_lr, weight_decay, clip, b1, b2, ilr_init, held_out;
+	double lr, init_lr, end_lr, weight_decay, clip, b1, b2, ilr_init, held_out, held_tail;
 };
 /* Read the command line over what run.json says, where there is one; *dir is the run directory. A wrong command line
  * ends the program. */

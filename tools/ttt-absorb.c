@@ -4,7 +4,7 @@
 #include <string.h>
 
 enum {
-	OPT_FILES0 = TOOL_LONG, OPT_IDS, OPT_RULE, OPT_RATE, OPT_NO_LEARN, OPT_NO_PASSAGES, OPT_PASSAGES_MAX,
+	OPT_FILES0 = TOOL_LONG, OPT_IDS, OPT_RULE, OPT_RATE, OPT_PASSES, OPT_NO_LEARN, OPT_NO_PASSAGES, OPT_PASSAGES_MAX,
 	OPT_WINDOW, OPT_COMPRESS, OPT_WAIT
 };
 
@@ -19,6 +19,7 @@ static const struct tool_option options[] = {
 	{ OPT_IDS, "ids", "FILE", "absorb token ids, a line a document, instead of text" },
 	{ OPT_RULE, "rule", "RULE", "how weights move: sgd (momentum and adam are not built yet)" },
 	{ OPT_RATE, "rate", "X", "factor on the model's inner rate" },
+	{ OPT_PASSES, "passes", "N", "read the FILEs N times (default: 1)" },
 	{ OPT_NO_LEARN, "no-learn", NULL, "fill window and passages only" },
 	{ OPT_NO_PASSAGES, "no-passages", NULL, "keep no text" },
 	{ OPT_PASSAGES_MAX, "passages-max", "SIZE", "keep at most SIZE bytes of text, the newest (default: 256M)" },
@@ -57,6 +58,9 @@ set_text_option(struct absorb *a, int key)
 		break;
 	case OPT_RATE:
 		a->state.rate = tool_number(a->t, "--rate", optarg, 1e-9, 1e6);
+		break;
+	case OPT_PASSES:
+		a->n_pass = tool_integer(a->t, "--passes", optarg, 1, 1000);
 		break;
 	case OPT_PASSAGES_MAX:
 		a->state.passages_max = tool_size(a->t, "--passages-max", optarg);
@@ -135,6 +139,11 @@ check_options(struct absorb *a)
 		    a->ids != NULL ? "--ids" : "--files0-from");
 	if (a->ids != NULL && (a->files0 != NULL || a->input.archive || a->input.recursive))
 		tool_usage_error(t, "--ids goes with none of -a, -r and --files0-from");
+	if (a->n_pass > 1 && (a->ids != NULL || a->state.no_learn))
+		tool_usage_error(t, "--passes goes with neither --ids nor --no-learn");
+	for (size_t i = 0; a->n_pass > 1 && a->files0 == NULL && (i < a->n_name || i == 0); i++)
+		if (i == a->n_name || strcmp(a->name[i], "-") == 0)
+			tool_usage_error(t, "--passes: standard input can be read only once: name FILEs");
 	if (a->from != NULL && strcmp(a->from, "-") == 0 && a->n_name == 0 && a->ids == NULL && a->files0 == NULL)
 		tool_usage_error(t, "standard input cannot be both the state and the text: name a FILE");
 	if (a->out != NULL && strcmp(a->out, "-") == 0)
@@ -144,7 +153,7 @@ check_options(struct absorb *a)
 int
 cmd_main(struct tool *t, int argc, char **argv)
 {
-	struct absorb a = { .t = t, .wait = -1 };
+	struct absorb a = { .t = t, .wait = -1, .n_pass = 1 };
 	int status;
 
 	read_options(&a, argc, argv);

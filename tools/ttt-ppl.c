@@ -4,7 +4,8 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { OPT_MODE = TOOL_LONG, OPT_TOKENS, OPT_LINES, OPT_POSITIONS, OPT_IDS, OPT_JSON, OPT_SORT, OPT_TOP, OPT_RATE };
+enum { OPT_MODE = TOOL_LONG, OPT_TOKENS, OPT_LINES, OPT_POSITIONS, OPT_IDS, OPT_JSON, OPT_SORT, OPT_TOP, OPT_RATE,
+	OPT_WEIGHTS };
 
 static const struct tool_option options[] = {
 	{ 's', "state", "STATE", "go on from what STATE has absorbed" },
@@ -14,6 +15,7 @@ static const struct tool_option options[] = {
 	{ OPT_POSITIONS, "positions", NULL, "loss by position, in powers of two" },
 	{ OPT_IDS, "ids", "FILE", "score token ids, a sequence a line, instead of text" },
 	{ OPT_RATE, "rate", "X", "factor on the model's inner rate (default: the state's)" },
+	{ OPT_WEIGHTS, "weights", "WHICH", "with -s, start from the last weights (default) or from their mean" },
 	{ 'r', "recursive", NULL, "walk directories" },
 	{ OPT_SORT, "sort", NULL, "worst predicted first" },
 	{ OPT_TOP, "top", "N", "the N worst predicted only" },
@@ -43,6 +45,7 @@ static void
 set_option(struct ppl *p, int key)
 {
 	static const char *const modes[] = { "ttt", "frozen", "window", "full", NULL };
+	static const char *const weights[] = { "last", "mean", NULL };
 
 	switch (key) {
 	case 's':
@@ -65,6 +68,9 @@ set_option(struct ppl *p, int key)
 		break;
 	case OPT_RATE:
 		p->rate = tool_number(p->t, "--rate", optarg, 1e-9, 1e6);
+		break;
+	case OPT_WEIGHTS:
+		p->weights = (enum ttt_weights)tool_word(p->t, "--weights", optarg, weights);
 		break;
 	case 'r':
 		p->input.recursive = true;
@@ -89,6 +95,8 @@ check_options(struct ppl *p)
 {
 	if (p->ids != NULL && p->n_name > 0)
 		tool_usage_error(p->t, "'%s': --ids takes the place of FILEs", p->name[0]);
+	if (p->weights != TTT_WEIGHTS_LAST && p->state == NULL)
+		tool_usage_error(p->t, "--weights chooses among those of a state: it goes with -s");
 	if (p->state != NULL && p->mode == PPL_FULL)
 		tool_usage_error(p->t, "--mode full keeps all that was read, and a state has only a window of it");
 	if (p->state != NULL && strcmp(p->state, "-") == 0 && p->ids == NULL && p->n_name == 0)

@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 const char *const train_modes[] = { "ttt", "window", "full", NULL };
+const char *const train_optimizers[] = { "adamw", "muon", NULL };
 
 static const struct tool_command commands[] = {
 	{ "init", "make a new model from a configuration", train_init },

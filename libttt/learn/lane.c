@@ -46,7 +46,7 @@ make_arrays(struct ttt__lane *l, struct ttt_error *err)
 	enum ttt_status status;
 	float *at;
 
-	if (!ttt__i64_mul(&floats, fast, steps + 3) || !ttt__i64_add(&floats, floats, 2 * TD + 4 * l->T + p->n_float))
+	if (!ttt__i64_mul(&floats, fast, steps + 5) || !ttt__i64_add(&floats, floats, 2 * TD + 4 * l->T + p->n_float))
 		return ttt__fail_memory(err, "the outer gradient");
 	status = ttt__device_floats(l->net->device, &l->memory, floats, "the outer gradient", err);
 	if (status)
@@ -58,8 +58,10 @@ make_arrays(struct ttt__lane *l, struct ttt_error *err)
 	l->w = at;
 	l->v = at + fast;
 	l->lambda = at + 2 * fast;
-	l->steps = at + 3 * fast;
-	at += (steps + 3) * fast;
+	l->held = at + 3 * fast;
+	l->held_lambda = at + 4 * fast;
+	l->steps = at + 5 * fast;
+	at += (steps + 5) * fast;
 	l->om = at;
 	l->gradient = at + 4 * l->T;
 	status = ttt__device_ids(l->net->device, &l->ids, l->T + 1, "the sequence", err);

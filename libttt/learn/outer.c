@@ -1,7 +1,12 @@
 /* The outer gradient of one sequence (METAGRAD.md section 3).
  *
  * Prefix over all tokens; then the chunks in order (sweep), each with its inner step; then the chunks in reverse, each with the tangent
- * along v = -rate J' lambda and one backward of the two adjoints; then the prefix's ordinary backward. */
+ * along v = -rate J' lambda and one backward of the two adjoints; then the prefix's ordinary backward.
+ *
+ * With a held tail of h chunks, the last h are read with the weights held at W_0 + s (mean of W_1 .. W_{n - h} - W_0), s the model's
+ * mean_share: what was learned is to serve later text as well. */
+#include <math.h>
+
 #include "libttt/learn/inner.h"
 #include "libttt/learn/outer.h"
 
@@ -38,6 +43,24 @@ outer_weights(const struct ttt__lane *l, int64_t i)
 	return (struct ttt__row_weights){om, om + l->C};
 }
 
+/* Chunks of the held tail; at least one is learned. */
+static int64_t
+n_held(const struct ttt__lane *l, const struct ttt__outer *o)
+{
+	int64_t n = (int64_t)llround(o->held_tail * (double)l->n);
+
+	return n < l->n ? n : l->n - 1;
+}
+
+/* Inner steps: one after every chunk that another one follows, not counting those of the held tail. */
+static int64_t
+n_step(const struct ttt__lane *l, const struct ttt__outer *o)
+{
+	int64_t n = n_held(l, o);
+
+	return n > 0 ? l->n - n : l->n - 1;
+}
+
 /* The run of chunk i on its own tape, with keys, values and their adjoints at its oldest cached row. */
 static struct ttt__run
 chunk_run(struct ttt__lane *l, const struct ttt__outer *o, int64_t i)
@@ -51,7 +74,7 @@ chunk_run(struct ttt__lane *l, const struct ttt__outer *o, int64_t i)
 			l->kv_at[j] = (struct ttt__kv){.k = l->kv[j].k + at, .v = l->kv[j].v + at};
 			l->adjoint_at[j] = (struct ttt__kv){.k = l->adjoint[j].k + at, .v = l->adjoint[j].v + at};
 		}
-	return (struct ttt__run){.net = n, .w = {.slow = o->weights, .fast = l->w}, .work = &l->chunk, .tape = &l->suffix[i],
+	return (struct ttt__run){.net = n, .w = {.slow = o->weights, .fast = i < l->n - n_held(l, o) ? l->w : l->held}, .work = &l->chunk, .tape = &l->suffix[i],
 	    .kept = i < l->n_kept ? &l->kept[i] : NULL, .T = l->C, .S = S,
 	    .angle = n->rope + first * n->config.d_head, .kv = l->kv_at};
 }
@@ -63,13 +86,17 @@ prefix_run(struct ttt__lane *l, const struct ttt__outer *o)
 	    .work = &l->whole, .tape = &l->prefix, .T = l->T, .angle = l->net->rope, .kv = l->kv};
 }
 
-/* Chunks in order: forward, loss, and but for the last the inner gradient (kept) and the step. Returns the sum of chunk losses. */
+/* Chunks in order: forward, loss, and for all but the last ones the inner gradient (kept) and the step. Returns the sum of chunk
+ * losses. */
 static double
 sweep(struct ttt__lane *l, const struct ttt__outer *o, const int32_t *target)
 {
 	struct ttt_device *d = l->net->device;
-	int64_t fast = l->net->parameters->n_fast;
-	double loss = 0;
+	int64_t fast = l->net->parameters->n_fast, steps = n_step(l, o), tail = n_held(l, o);
+	double loss = 0, share = l->net->config.mean_share;
+
+	if (tail)
+		d->ops->combine(d, l->held, 1 - share, l->w, 0, l->w, fast);
 
 	for (int64_t i = 0; i < l->n; i++) {
 		struct ttt__run r = chunk_run(l, o, i);
@@ -82,11 +109,13 @@ sweep(struct ttt__lane *l, const struct ttt__outer *o, const int32_t *target)
 		ttt__head_forward(&r, y, true);
 		ttt__read_nll(l->net, &r.tape->head, l->host, l->host + l->C, l->C);
 		loss += ttt__mean_loss(l->host, target + i * l->C, l->C, l->net->config.bos);
-		if (i == l->n - 1)
-			break;
+		if (i >= steps)
+			continue;
 		ttt__head_backward(&r, &g, y, NULL, &om);
 		ttt__net_backward(&r, &g, l->net->split, l->net->n_layer, NULL, true);
 		ttt__inner_step(d, l->w, step, fast, o->inner_rate, o->inner_clip, &l->norm[i]);
+		if (tail)
+			d->ops->axpy(d, l->held, share / (double)steps, l->w, fast);
 	}
 	return loss;
 }
@@ -96,10 +125,13 @@ static void
 reverse(struct ttt__lane *l, const struct ttt__outer *o)
 {
 	struct ttt_device *d = l->net->device;
-	int64_t fast = l->net->parameters->n_fast, CD = l->C * l->net->config.d_model;
-	struct ttt__gradients g = {.slow = l->gradient, .fast = l->lambda};
+	int64_t fast = l->net->parameters->n_fast, CD = l->C * l->net->config.d_model, steps = n_step(l, o), tail = n_held(l, o);
+	struct ttt__gradients g = {.slow = l->gradient};
+	double share = l->net->config.mean_share;
 
 	d->ops->zero(d, l->lambda, fast);
+	if (tail)
+		d->ops->zero(d, l->held_lambda, fast);
 	for (int64_t j = l->net->split; j < l->net->n_layer; j++)
 		if (l->net->layer[j].kind == TTT__ATTENTION)
 			d->ops->zero(d, l->adjoint[j].k, 2 * l->T * l->net->config.d_model);
@@ -108,9 +140,12 @@ reverse(struct ttt__lane *l, const struct ttt__outer *o)
 		struct ttt__row_weights inner = inner_weights(l, i), outer = outer_weights(l, i);
 		const float *step = l->steps + i * fast;
 
-		if (i < l->n - 1)
+		g.fast = i < l->n - tail ? l->lambda : l->held_lambda;
+		if (i < steps && tail) /* W_{i + 1}'s part of the mean */
+			d->ops->axpy(d, l->lambda, share / (double)steps, l->held_lambda, fast);
+		if (i < steps)
 			ttt__inner_unstep(d, l->w, step, fast, o->inner_rate, o->inner_clip, l->norm[i]);
-		if (i < l->n - 1 && !o->first_order) {
+		if (i < steps && !o->first_order) {
 			ttt__inner_adjoint(d, l->v, l->lambda, step, fast, o->inner_rate, o->inner_clip, l->norm[i]);
 			r.w.v = l->v;
 			r.tangent = &l->tangent;
@@ -123,6 +158,8 @@ reverse(struct ttt__lane *l, const struct ttt__outer *o)
 		d->ops->copy(d, l->dh + i * CD, l->chunk.residual, (size_t)CD * sizeof(float));
 	}
 	d->ops->axpy(d, l->gradient + l->net->parameters->fast_offset, 1, l->lambda, fast);
+	if (tail)
+		d->ops->axpy(d, l->gradient + l->net->parameters->fast_offset, 1 - share, l->held_lambda, fast);
 }
 
 static double

@@ -20,6 +20,7 @@ struct ttt__lane {
 	float *memory;
 	float *h, *dh;               /* [T, D] the prefix's output and its adjoint */
 	float *w, *v, *steps;        /* [n_fast] fast weights, tangent; [n - 1, n_fast] inner gradients */
+	float *held, *held_lambda;   /* [n_fast] the weights of the held tail, and their adjoint */
 	float *gradient;             /* [n_float], added to (+=); its fast part is lambda's sum over sequences */
 	float *lambda;               /* [n_fast] */
 	float *om;                   /* [4, T] device: weights of the inner loss and of the outer one, each with its negative */
@@ -33,6 +34,7 @@ struct ttt__outer {
 	double inner_rate, inner_clip;
 	double seed;                 /* 1 / (chunks * sequences) */
 	bool first_order;
+	double held_tail;            /* share of the chunks at the end that are read with the weights held at their mean; 0: none */
 };
 
 /* n_position of the net must cover window + chunk and T. */

@@ -7,15 +7,16 @@ double
 ttt__outer_rate(const struct ttt_train_options *o, int64_t step)
 {
 	const double pi = 3.14159265358979323846;
-	double warm = (double)o->warmup_steps, t = (double)step, length = (double)o->decay_steps - warm;
+	double warm = (double)o->warmup_steps, t = (double)step, start = warm + (double)o->hold_steps;
+	double length = (double)o->decay_steps - start;
 
 	if (t < warm)
 		return o->init_lr + (o->lr - o->init_lr) * t / warm;
-	if (length <= 0)
+	if (t < start || length <= 0)
 		return o->lr;
-	if (t - warm >= length)
+	if (t - start >= length)
 		return o->end_lr;
-	return o->end_lr + (o->lr - o->end_lr) * 0.5 * (1 + cos(pi * (t - warm) / length));
+	return o->end_lr + (o->lr - o->end_lr) * 0.5 * (1 + cos(pi * (t - start) / length));
 }
 
 double

@@ -8,6 +8,8 @@
 #include "libttt/learn/session.h"
 #include "libttt/net/angles.h"
 
+enum { SETTLE = 8 }; /* chunks between two times that what moves slowly moves */
+
 struct ttt_session {
 	const struct ttt_model *model;
 	enum ttt_attention attention;
@@ -16,6 +18,8 @@ struct ttt_session {
 	int64_t work_cached;                /* cached rows the work buffers allow */
 	struct ttt__tape prefix, suffix;    /* suffix unused where the model has none */
 	float *fast, *gradient;             /* [n_fast] */
+	float *mean, *good;                 /* [n_fast] or NULL: see session.h */
+	struct ttt__guard guard;
 	struct ttt__angles angles;
 	float *angle;                       /* [C, K] device: cosine and sine of the chunk's positions */
 	bool turned;                        /* the cached keys are turned; not after rows were written from outside */
@@ -216,11 +220,27 @@ ttt_session_create(struct ttt_session **out, const struct ttt_model *m, enum ttt
 	return TTT_OK;
 }
 
+/* *to = from, made where it is not there yet; nothing where there is no from. */
+static enum ttt_status
+copy_weights(struct ttt_session *s, float **to, const float *from, struct ttt_error *err)
+{
+	struct ttt_device *d = s->model->device;
+	int64_t n = s->model->parameters.n_fast;
+	enum ttt_status status = TTT_OK;
+
+	if (!from)
+		return TTT_OK;
+	if (!*to)
+		status = ttt__device_floats(d, to, n, "the fast weights", err);
+	if (!status)
+		d->ops->copy(d, *to, from, (size_t)n * sizeof(float));
+	return status;
+}
+
 enum ttt_status
 ttt_session_clone(struct ttt_session **out, const struct ttt_session *s, struct ttt_error *err)
 {
 	struct ttt_session *c;
-	struct ttt_device *d = s->net.device;
 	enum ttt_status status = ttt_session_create(&c, s->model, s->attention, err);
 
 	*out = NULL;
@@ -238,7 +258,16 @@ ttt_session_clone(struct ttt_session **out, const struct ttt_session *s, struct 
 			copy_rows(s, &c->kv[i], &s->kv[i], s->start);
 	c->rows = s->rows;
 	c->turned = s->turned;
-	d->ops->copy(d, c->fast, s->fast, (size_t)s->model->parameters.n_fast * sizeof(float));
+	status = copy_weights(c, &c->fast, s->fast, err);
+	if (!status)
+		status = copy_weights(c, &c->mean, s->mean, err);
+	if (!status && s->guard.noisy > 0)
+		status = copy_weights(c, &c->good, s->good, err);
+	if (status) {
+		ttt_session_free(c);
+		return status;
+	}
+	c->guard = s->guard;
 	memcpy(c->pending, s->pending, (size_t)s->n_pending * sizeof *c->pending);
 	c->n_pending = s->n_pending;
 	c->n_done = s->n_done;
@@ -256,6 +285,8 @@ ttt_session_free(struct ttt_session *s)
 
 		ttt__device_release(d, s->fast);
 		ttt__device_release(d, s->gradient);
+		ttt__device_release(d, s->mean);
+		ttt__device_release(d, s->good);
 		ttt__device_release(d, s->ids);
 		ttt__device_release(d, s->targets);
 		ttt__device_release(d, s->om);
@@ -320,6 +351,84 @@ learn(struct ttt_session *s, const struct ttt__run *r, const struct ttt_feed *ho
 	ttt__inner_step(d, s->fast, s->gradient, n, c->inner_lr_effective * (how->rate > 0 ? how->rate : 1), c->inner_clip, norm);
 }
 
+/* A chunk that costs so many bits a byte teaches nothing. Only a model that knows its tokens' bytes can tell. */
+static bool
+is_noise(const struct ttt_session *s, const float *nll, const int32_t *target, int64_t T)
+{
+	const struct ttt_tokenizer *k = ttt_model_tokenizer(s->model);
+	double nats = 0, bytes = 0;
+
+	if (s->net.config.noise_bits <= 0 || !k)
+		return false;
+	for (int64_t t = 0; t < T; t++) {
+		size_t n = 0;
+
+		if (target[t] == s->net.config.bos || !ttt_tokenizer_bytes(k, target[t], &n))
+			continue;
+		nats += (double)nll[t];
+		bytes += (double)n;
+	}
+	return bytes > 0 && nats >= s->net.config.noise_bits * M_LN2 * bytes;
+}
+
+/* The first chunk after noise, just run forward: whichever weights predict it better stay, those of now or those from before the
+ * noise. The run is the chosen ones' afterwards. */
+static enum ttt_status
+choose(struct ttt_session *s, int64_t T, double loss, struct ttt__run *r, struct ttt_error *err)
+{
+	for (int turn = 0; turn < 2; turn++) {
+		float *now = s->fast, *nll = s->host + T;
+		enum ttt_status status;
+
+		s->fast = s->good;
+		s->good = now;
+		status = forward(s, 0, T, r, err);
+		if (status)
+			return status;
+		ttt__head_forward(r, s->targets, true);
+		ttt__read_nll(&s->net, &r->tape->head, nll, s->host + 2 * T, T);
+		if (turn == 0 && ttt__mean_loss(nll, s->pending + 1, T, s->net.config.bos) < loss) {
+			s->guard.count.n_undone += s->guard.noisy;
+			s->guard.count.n_returned++;
+			break;
+		}
+	}
+	return TTT_OK;
+}
+
+/* Around noise: before its first step the weights are put aside, after its last one chosen. */
+static enum ttt_status
+guard(struct ttt_session *s, int64_t T, double loss, struct ttt__run *r, struct ttt_error *err)
+{
+	bool noise = is_noise(s, s->host, s->pending + 1, T);
+	enum ttt_status status = TTT_OK;
+
+	if (noise && s->guard.noisy == 0)
+		status = copy_weights(s, &s->good, s->fast, err);
+	if (!noise && s->guard.noisy > 0)
+		status = choose(s, T, loss, r, err);
+	s->guard.noisy = noise ? s->guard.noisy + 1 : 0;
+	s->guard.count.n_noise += noise;
+	return status;
+}
+
+/* What moves slowly: the pull towards the initial weights, and the mean. */
+static void
+settle(struct ttt_session *s)
+{
+	struct ttt_device *d = s->net.device;
+	const struct ttt__parameters *p = &s->model->parameters;
+	double keep = pow(1 - s->net.config.inner_pull, SETTLE);
+
+	if (keep < 1)
+		d->ops->combine(d, s->fast, keep, s->fast, 1 - keep, s->model->weights + p->fast_offset, p->n_fast);
+	if (s->mean) {
+		double part = 1 / (double)++s->guard.n_mean;
+
+		d->ops->combine(d, s->mean, 1 - part, s->mean, part, s->fast, p->n_fast);
+	}
+}
+
 /* Forward and loss of the first T waiting tokens, whose targets wait too; report on targets from index skip on. */
 static enum ttt_status
 score(struct ttt_session *s, int64_t T, int64_t skip, const struct ttt_feed *how, struct ttt_error *err)
@@ -339,8 +448,12 @@ score(struct ttt_session *s, int64_t T, int64_t skip, const struct ttt_feed *how
 	ttt__read_nll(&s->net, &r.tape->head, s->host, s->host + T, T);
 	report.nll = s->host + skip;
 	report.loss = ttt__mean_loss(s->host + skip, report.target, T - skip, s->net.config.bos);
-	if (learns)
+	if (learns) {
+		status = guard(s, T, report.loss, &r, err);
+		if (status)
+			return status;
 		learn(s, &r, how, &report.grad_norm);
+	}
 	if (how->fn)
 		how->fn(how->ctx, &report);
 	return TTT_OK;
@@ -359,6 +472,8 @@ run_chunk(struct ttt_session *s, const struct ttt_feed *how, struct ttt_error *e
 	s->pending[0] = s->pending[C];
 	s->n_pending = 1;
 	s->n_done += C;
+	if (how->learn && s->net.split < s->net.n_layer && s->guard.noisy == 0 && s->n_done / C % SETTLE == 0)
+		settle(s);
 	return TTT_OK;
 }
 
@@ -446,6 +561,7 @@ ttt_session_reset_fast(struct ttt_session *s)
 	const struct ttt__parameters *p = &s->model->parameters;
 
 	s->net.device->ops->copy(s->net.device, s->fast, s->model->weights + p->fast_offset, (size_t)p->n_fast * sizeof(float));
+	s->guard.n_mean = s->guard.noisy = 0;
 	s->ahead = 0;
 }
 
@@ -488,17 +604,78 @@ ttt__session_model(const struct ttt_session *s)
 	return s->model;
 }
 
-void
-ttt__session_fast_read(const struct ttt_session *s, float *out)
+static float **
+weights_of(struct ttt_session *s, enum ttt__fast which)
 {
-	s->net.device->ops->download(s->net.device, out, s->fast, (size_t)s->model->parameters.n_fast * sizeof *out);
+	return which == TTT__FAST_LAST ? &s->fast : which == TTT__FAST_MEAN ? &s->mean : &s->good;
+}
+
+bool
+ttt__session_has(const struct ttt_session *s, enum ttt__fast which)
+{
+	return which == TTT__FAST_LAST || (which == TTT__FAST_MEAN && s->mean && s->guard.n_mean > 0) ||
+	    (which == TTT__FAST_GOOD && s->guard.noisy > 0);
 }
 
 void
-ttt__session_fast_write(struct ttt_session *s, const float *in)
+ttt__session_fast_read(const struct ttt_session *s, enum ttt__fast which, float *out)
 {
-	s->net.device->ops->upload(s->net.device, s->fast, in, (size_t)s->model->parameters.n_fast * sizeof *in);
+	const float *w = which == TTT__FAST_LAST ? s->fast : which == TTT__FAST_MEAN ? s->mean : s->good;
+
+	s->net.device->ops->download(s->net.device, out, w, (size_t)s->model->parameters.n_fast * sizeof *out);
+}
+
+enum ttt_status
+ttt__session_fast_write(struct ttt_session *s, enum ttt__fast which, const float *in, struct ttt_error *err)
+{
+	float **w = weights_of(s, which);
+	int64_t n = s->model->parameters.n_fast;
+	enum ttt_status status = *w ? TTT_OK : ttt__device_floats(s->net.device, w, n, "the fast weights", err);
+
+	if (status)
+		return status;
+	s->net.device->ops->upload(s->net.device, *w, in, (size_t)n * sizeof *in);
 	s->ahead = 0;
+	return TTT_OK;
+}
+
+struct ttt__guard
+ttt__session_guard(const struct ttt_session *s)
+{
+	return s->guard;
+}
+
+void
+ttt__session_guard_set(struct ttt_session *s, const struct ttt__guard *g)
+{
+	s->guard = *g;
+}
+
+enum ttt_status
+ttt_session_keep_mean(struct ttt_session *s, struct ttt_error *err)
+{
+	if (s->mean)
+		return TTT_OK;
+	s->guard.n_mean = 0;
+	return copy_weights(s, &s->mean, s->fast, err);
+}
+
+void
+ttt_session_use_mean(struct ttt_session *s)
+{
+	const struct ttt__parameters *p = &s->model->parameters;
+	double share = s->net.config.mean_share;
+
+	if (!ttt__session_has(s, TTT__FAST_MEAN))
+		return;
+	s->net.device->ops->combine(s->net.device, s->fast, share, s->mean, 1 - share, s->model->weights + p->fast_offset, p->n_fast);
+	s->ahead = 0;
+}
+
+struct ttt_guard_count
+ttt_session_guards(const struct ttt_session *s)
+{
+	return s->guard.count;
 }
 
 int64_t

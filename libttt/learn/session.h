@@ -4,9 +4,23 @@
 #include "libttt/base.h"
 
 const struct ttt_model *ttt__session_model(const struct ttt_session *s);
-/* Fast weights as one array in the order of ttt__parameters (fast part): [n_fast]. */
-void ttt__session_fast_read(const struct ttt_session *s, float *out);
-void ttt__session_fast_write(struct ttt_session *s, const float *in);
+/* Weights as one array in the order of ttt__parameters (fast part): [n_fast]. */
+enum ttt__fast {
+	TTT__FAST_LAST,
+	TTT__FAST_MEAN, /* the running mean, not moved by mean_share */
+	TTT__FAST_GOOD  /* those from before the noise that is being read */
+};
+bool ttt__session_has(const struct ttt_session *s, enum ttt__fast which);
+void ttt__session_fast_read(const struct ttt_session *s, enum ttt__fast which, float *out);
+/* TTT_E_MEMORY where the session had none of them yet. */
+enum ttt_status ttt__session_fast_write(struct ttt_session *s, enum ttt__fast which, const float *in, struct ttt_error *err);
+/* What goes with mean and good weights: how many weights the mean is of; chunks of noise in a row; counts. */
+struct ttt__guard {
+	int64_t n_mean, noisy;
+	struct ttt_guard_count count;
+};
+struct ttt__guard ttt__session_guard(const struct ttt_session *s);
+void ttt__session_guard_set(struct ttt_session *s, const struct ttt__guard *g);
 /* The key-value window: rows cached (the same in every block), at most window - 1; keys after QK-norm and before rotation, values;
  * block l of n_layer: k, v [rows, D]. The newest row is the last. */
 int64_t ttt__session_window_rows(const struct ttt_session *s);

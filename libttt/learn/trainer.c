@@ -1,4 +1,4 @@
-/* Batches, clip, AdamW, schedule: the outer loop (SEMANTICS section 7). */
+/* Batches, clip, AdamW or Muon, schedule: the outer loop (SEMANTICS section 7). */
 #include <inttypes.h>
 #include <math.h>
 #include <stdlib.h>
@@ -7,6 +7,22 @@
 #include "libttt/learn/trainer.h"
 
 #define KEEP ((int64_t)1 << 30) /* bytes, where nothing else is asked for */
+
+static enum ttt_status
+make_muon(struct ttt_trainer *t, struct ttt_error *err)
+{
+	struct ttt_device *d = t->net.device;
+	enum ttt_status status = TTT_OK;
+
+	if (t->options.optimizer != TTT_OPTIMIZER_MUON)
+		return TTT_OK;
+	t->muon = ttt__new((size_t)d->n_lane, sizeof *t->muon);
+	if (!t->muon)
+		return ttt__fail_memory(err, "the optimizer");
+	for (int i = 0; i < d->n_lane && !status; i++)
+		status = ttt__muon_create(&t->muon[i], d, t->net.parameters, err);
+	return status;
+}
 
 enum ttt_status
 ttt_trainer_create(struct ttt_trainer **out, const struct ttt_model *m, const struct ttt_train_options *o, struct ttt_error *err)
@@ -25,7 +41,7 @@ ttt_trainer_create(struct ttt_trainer **out, const struct ttt_model *m, const st
 	status = ttt__net_create(&t->net, d, &m->config, p, window, 1, err);
 	if (status || (status = ttt__device_floats(d, &t->weights, p->n_float, "the parameters", err)) ||
 	    (status = ttt__device_floats(d, &t->m, p->n_float, "the moments", err)) ||
-	    (status = ttt__device_floats(d, &t->v, p->n_float, "the moments", err))) {
+	    (status = ttt__device_floats(d, &t->v, p->n_float, "the moments", err)) || (status = make_muon(t, err))) {
 		ttt_trainer_free(t);
 		return status;
 	}
@@ -56,6 +72,9 @@ ttt_trainer_free(struct ttt_trainer *t)
 		ttt__device_release(t->net.device, t->weights);
 		ttt__device_release(t->net.device, t->m);
 		ttt__device_release(t->net.device, t->v);
+		for (int i = 0; t->muon && i < t->net.device->n_lane; i++)
+			ttt__muon_free(&t->muon[i], t->net.device);
+		free(t->muon);
 	}
 	ttt__net_free(&t->net);
 	free(t);
@@ -131,7 +150,7 @@ ttt_trainer_gradient(struct ttt_trainer *t, const int32_t *ids, int64_t n_seq, i
 	const struct ttt_config *c = &t->net.config;
 	int64_t T = n_token - 1, n_float = t->net.parameters->n_float;
 	double *each, sum = 0;
-	struct ttt__outer o = {.weights = t->weights, .inner_clip = c->inner_clip, .first_order = t->options.first_order,
+	struct ttt__outer o = {.weights = t->weights, .inner_clip = c->inner_clip, .first_order = t->options.first_order, .held_tail = t->options.held_tail,
 	    .inner_rate = inner_rate < 0 ? c->inner_lr_effective : inner_rate};
 	enum ttt_status status = check_batch(t, ids, n_seq, n_token, err);
 
@@ -151,6 +170,30 @@ ttt_trainer_gradient(struct ttt_trainer *t, const int32_t *ids, int64_t n_seq, i
 	free(each);
 	*loss = sum / (double)n_seq;
 	return TTT_OK;
+}
+
+struct move {
+	struct ttt_trainer *t;
+	const struct ttt__adamw *a;
+};
+
+/* The parameters of one worker of Muon's: every n_lane-th. */
+static void
+move_lane(void *ctx, int64_t lane)
+{
+	const struct move *x = ctx;
+	struct ttt_trainer *t = x->t;
+	struct ttt_device *d = t->net.device;
+	const struct ttt__parameters *p = t->net.parameters;
+
+	for (int64_t i = lane; i < p->n; i += d->n_lane) {
+		int64_t at = p->p[i].offset;
+
+		if (ttt__muon_takes(p, i))
+			ttt__muon_step(&t->muon[lane], d, &p->p[i], t->weights + at, t->m + at, t->lane[0].gradient + at, x->a);
+		else
+			d->ops->adamw(d, t->weights + at, t->m + at, t->v + at, t->lane[0].gradient + at, p->p[i].n, x->a);
+	}
 }
 
 enum ttt_status
@@ -178,7 +221,10 @@ ttt_trainer_step(struct ttt_trainer *t, const int32_t *ids, int64_t n_seq, int64
 	a.lr = r->lr;
 	a.correct1 = 1 - pow(o->b1, (double)t->step);
 	a.correct2 = 1 - pow(o->b2, (double)t->step);
-	d->ops->adamw(d, t->weights, t->m, t->v, t->lane[0].gradient, n, &a);
+	if (t->muon)
+		d->ops->side_by_side(d, d->n_lane, move_lane, &(struct move){t, &a});
+	else
+		d->ops->adamw(d, t->weights, t->m, t->v, t->lane[0].gradient, n, &a);
 	return TTT_OK;
 }
 

@@ -59,8 +59,8 @@ take_tensor(const struct ttt__safetensors *t, const char *name, int64_t rows, in
 	return ttt__safetensors_f32(t, x, out, err);
 }
 
-enum ttt_status
-ttt__load_fast(struct ttt__reader *r, struct ttt_state *s, struct ttt_error *err)
+static enum ttt_status
+load_weights(struct ttt__reader *r, struct ttt_state *s, enum ttt__fast which, struct ttt_error *err)
 {
 	const struct ttt__parameters *p = &s->model->parameters;
 	struct ttt__bytes b = { 0 };
@@ -75,11 +75,29 @@ ttt__load_fast(struct ttt__reader *r, struct ttt_state *s, struct ttt_error *err
 			status = take_tensor(&t, p->p[i].name, p->p[i].rows, p->p[i].cols,
 			    w + (p->p[i].offset - p->fast_offset), err);
 	if (status == TTT_OK)
-		ttt__session_fast_write(s->session, w);
+		status = ttt__session_fast_write(s->session, which, w, err);
 	ttt__safetensors_free(&t);
 	ttt__bytes_free(&b);
 	free(w);
 	return status;
+}
+
+enum ttt_status
+ttt__load_fast(struct ttt__reader *r, struct ttt_state *s, struct ttt_error *err)
+{
+	return load_weights(r, s, TTT__FAST_LAST, err);
+}
+
+enum ttt_status
+ttt__load_mean(struct ttt__reader *r, struct ttt_state *s, struct ttt_error *err)
+{
+	return load_weights(r, s, TTT__FAST_MEAN, err);
+}
+
+enum ttt_status
+ttt__load_good(struct ttt__reader *r, struct ttt_state *s, struct ttt_error *err)
+{
+	return load_weights(r, s, TTT__FAST_GOOD, err);
 }
 
 enum ttt_status

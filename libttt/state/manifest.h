@@ -19,6 +19,7 @@ struct ttt__manifest {
 	int64_t line;          /* of the next byte of the last source */
 	int64_t curve_stride, curve_partial;
 	double curve_sum;
+	int64_t n_noisy;       /* chunks of noise at the end of the stream; 0: none, and no good weights are kept */
 	double check_loss;     /* of the last chunk scored again: see verify.c; NaN before the first chunk */
 	struct ttt__member member[TTT__MEMBER_MAX]; /* in the order of the file */
 	size_t n_member;

@@ -167,6 +167,13 @@ read_info(struct reader *r, struct ttt__manifest *m)
 	i->loss_first = number(r, "loss", "first");
 	i->loss_last = number(r, "loss", "last");
 	m->check_loss = number(r, "loss", "check");
+	if (json_object_get(r->root, "guards") != NULL) { /* not in states older than the guards and the mean */
+		i->guards.n_noise = integer(r, "guards", "noise", 0);
+		i->guards.n_undone = integer(r, "guards", "undone", 0);
+		i->guards.n_returned = integer(r, "guards", "returned", 0);
+		m->n_noisy = integer(r, "guards", "now", 0);
+		i->n_mean = integer(r, "mean", "weights", 0);
+	}
 	i->drift = number(r, NULL, "drift");
 	text(r, NULL, "window", window, sizeof(window));
 	i->has_window = strcmp(window, "kept") == 0;

@@ -58,8 +58,8 @@ put_header(struct ttt__sink *k, const struct ttt__tensor_out *t, size_t n, struc
 	return status;
 }
 
-enum ttt_status
-ttt__put_fast(struct ttt_state *s, struct ttt__sink *k, struct ttt_error *err)
+static enum ttt_status
+put_weights(struct ttt_state *s, enum ttt__fast which, struct ttt__sink *k, struct ttt_error *err)
 {
 	const struct ttt__parameters *p = &s->model->parameters;
 	struct ttt__tensor_out *t = ttt__new((size_t)p->n, sizeof(*t));
@@ -77,7 +77,7 @@ ttt__put_fast(struct ttt_state *s, struct ttt__sink *k, struct ttt_error *err)
 			t[n++] = (struct ttt__tensor_out){ .name = p->p[i].name, .n_dim = 2,
 			    .dim = { p->p[i].rows, p->p[i].cols } };
 	status = put_header(k, t, n, err);
-	ttt__session_fast_read(s->session, w);
+	ttt__session_fast_read(s->session, which, w);
 	for (int64_t i = 0; i < p->n_fast && status == TTT_OK; i++)
 		if (!isfinite(w[i]))
 			status = ttt__fail(err, TTT_E_RANGE,
@@ -87,6 +87,24 @@ ttt__put_fast(struct ttt_state *s, struct ttt__sink *k, struct ttt_error *err)
 	free(t);
 	free(w);
 	return status;
+}
+
+enum ttt_status
+ttt__put_fast(struct ttt_state *s, struct ttt__sink *k, struct ttt_error *err)
+{
+	return put_weights(s, TTT__FAST_LAST, k, err);
+}
+
+enum ttt_status
+ttt__put_mean(struct ttt_state *s, struct ttt__sink *k, struct ttt_error *err)
+{
+	return put_weights(s, TTT__FAST_MEAN, k, err);
+}
+
+enum ttt_status
+ttt__put_good(struct ttt_state *s, struct ttt__sink *k, struct ttt_error *err)
+{
+	return put_weights(s, TTT__FAST_GOOD, k, err);
 }
 
 enum ttt_status

@@ -3,6 +3,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "libttt/learn/session.h"
 #include "libttt/model/json.h"
 #include "libttt/state/reader.h"
 
@@ -11,6 +12,8 @@ static const struct known {
 	enum ttt_status (*load)(struct ttt__reader *r, struct ttt_state *s, struct ttt_error *err);
 } known[] = {
 	{ "fast.safetensors", ttt__load_fast },
+	{ "mean.safetensors", ttt__load_mean },
+	{ "good.safetensors", ttt__load_good },
 	{ "window.safetensors", ttt__load_window },
 	{ "pending", ttt__load_pending },
 	{ "recent", ttt__load_recent },
@@ -18,7 +21,7 @@ static const struct known {
 	{ "passages", ttt__load_passages },
 	{ "curve.tsv", ttt__load_curve },
 };
-enum { FAST, WINDOW, PENDING, RECENT, SOURCES, PASSAGES, CURVE, N_KNOWN };
+enum { FAST, MEAN, GOOD, WINDOW, PENDING, RECENT, SOURCES, PASSAGES, CURVE, N_KNOWN };
 
 static enum ttt_status
 check_model(const struct ttt__reader *r, const struct ttt_model *m, struct ttt_error *err)
@@ -45,7 +48,8 @@ check_manifest(const struct ttt__reader *r, const struct ttt_model *m, struct tt
 	size_t at = 0;
 
 	for (size_t k = 0; k < N_KNOWN; k++) {
-		if ((k == WINDOW && !i->has_window) || (k == PASSAGES && !f->keeps_passages))
+		if ((k == WINDOW && !i->has_window) || (k == PASSAGES && !f->keeps_passages) ||
+		    (k == MEAN && i->n_mean == 0) || (k == GOOD && f->n_noisy == 0))
 			continue;
 		if (at == f->n_member || strcmp(f->member[at].name, known[k].name) != 0)
 			return ttt__fail(err, TTT_E_FORMAT, "%s: manifest.json: %s is missing or out of order",
@@ -113,6 +117,7 @@ load(struct ttt__reader *r, struct ttt_state *s, struct ttt_error *err)
 		status = ttt__reader_finish(r, err);
 	if (status != TTT_OK)
 		return status;
+	ttt__session_guard_set(s->session, &(struct ttt__guard){ m->info.n_mean, m->n_noisy, m->info.guards });
 	s->n_byte = m->info.n_byte;
 	s->loss_last = m->info.loss_last;
 	return m->info.has_window ? TTT_OK : ttt__state_remake_window(s, s->session, err);

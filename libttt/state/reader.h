@@ -37,6 +37,8 @@ enum ttt_status ttt__reader_all(struct ttt__reader *r, struct ttt__bytes *b, uin
 
 /* Members into a new state; the manifest says what they must be. load.c, load_text.c */
 enum ttt_status ttt__load_fast(struct ttt__reader *r, struct ttt_state *s, struct ttt_error *err);
+enum ttt_status ttt__load_mean(struct ttt__reader *r, struct ttt_state *s, struct ttt_error *err);
+enum ttt_status ttt__load_good(struct ttt__reader *r, struct ttt_state *s, struct ttt_error *err);
 enum ttt_status ttt__load_window(struct ttt__reader *r, struct ttt_state *s, struct ttt_error *err);
 enum ttt_status ttt__load_pending(struct ttt__reader *r, struct ttt_state *s, struct ttt_error *err);
 enum ttt_status ttt__load_recent(struct ttt__reader *r, struct ttt_state *s, struct ttt_error *err);

@@ -49,6 +49,8 @@ ttt_state_create(struct ttt_state **out, const struct ttt_model *m, const struct
 	status = take_options(s, o, &passages_max, err);
 	if (status == TTT_OK)
 		status = ttt_session_create(&s->session, m, TTT_WINDOW, err);
+	if (status == TTT_OK && s->learn)
+		status = ttt_session_keep_mean(s->session, err);
 	if (status == TTT_OK && ttt_model_tokenizer(m) != NULL)
 		status = ttt_encoder_create(&s->encoder, ttt_model_tokenizer(m), err);
 	if (status == TTT_OK)
@@ -207,6 +209,38 @@ ttt_state_absorb(struct ttt_state *s, const void *bytes, size_t n, ttt_chunk_fn 
 		status = absorb_piece(s, p, part, report, ctx, err);
 		p += part;
 		n -= part;
+	}
+	return status;
+}
+
+enum ttt_status
+ttt_state_again(struct ttt_state *s, struct ttt_error *err)
+{
+	int32_t bos = (int32_t)s->model->config.bos;
+	enum ttt_status status = TTT_OK;
+
+	s->ids.n = 0;
+	if (s->encoder != NULL)
+		status = ttt_encoder_end(s->encoder, &s->ids, err);
+	if (status == TTT_OK)
+		status = feed(s, s->ids.id, s->ids.n, NULL, NULL, err);
+	return status == TTT_OK && bos >= 0 ? feed(s, &bos, 1, NULL, NULL, err) : status;
+}
+
+enum ttt_status
+ttt_state_reread(struct ttt_state *s, const void *bytes, size_t n, ttt_chunk_fn *report, void *ctx, struct ttt_error *err)
+{
+	const unsigned char *p = bytes;
+	enum ttt_status status = TTT_OK;
+
+	if (s->encoder == NULL)
+		return ttt__fail(err, TTT_E_USAGE, "model '%s' has no tokenizer: it can absorb token ids, not text",
+		    ttt_model_name(s->model));
+	for (size_t at = 0; at < n && status == TTT_OK; at += PIECE) {
+		s->ids.n = 0;
+		status = ttt_encoder_feed(s->encoder, &s->ids, p + at, n - at < PIECE ? n - at : PIECE, err);
+		if (status == TTT_OK)
+			status = feed(s, s->ids.id, s->ids.n, report, ctx, err);
 	}
 	return status;
 }

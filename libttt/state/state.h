@@ -3,6 +3,8 @@
  * The members of a state file, in their order:
  *   manifest.json       manifest.h
  *   fast.safetensors    the fast weights, F32, under their parameters' names
+ *   mean.safetensors    the running mean of the fast weights, in the same form, once there is one
+ *   good.safetensors    the fast weights from before the noise that the stream is in the middle of, else left out
  *   window.safetensors  layers.N.k and layers.N.v [rows, D], F32, oldest row first: keys after QK-norm and before
  *                       rotation, values. Left out with window_tail
  *   pending             "ttt-pending BYTES TOKENS\n", then the bytes held back by the tokenizer, then the tokens

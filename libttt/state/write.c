@@ -46,6 +46,7 @@ enum ttt_status
 ttt__state_manifest(struct ttt_state *s, struct ttt__manifest *m, struct ttt_error *err)
 {
 	struct ttt_state_info *i = &m->info;
+	struct ttt__guard guard = ttt__session_guard(s->session);
 	char text[TTT__EXCERPT];
 	double moved, initial;
 	size_t n_byte;
@@ -73,6 +74,9 @@ ttt__state_manifest(struct ttt_state *s, struct ttt__manifest *m, struct ttt_err
 	i->loss_first = s->curve.n > 0 ? s->curve.loss[0] : NAN;
 	i->loss_last = s->loss_last;
 	ttt_session_drift(s->session, &moved, &initial);
+	i->guards = guard.count;
+	i->n_mean = guard.n_mean;
+	m->n_noisy = guard.noisy;
 	i->drift = initial > 0 ? moved / initial : 0;
 	i->has_window = true;
 	m->keeps_passages = s->keeps_passages;
@@ -111,6 +115,10 @@ list_parts(const struct ttt_state *s, bool tail, struct part *p)
 	size_t n = 0;
 
 	p[n++] = (struct part){ .name = "fast.safetensors", .produce = ttt__put_fast };
+	if (ttt__session_has(s->session, TTT__FAST_MEAN))
+		p[n++] = (struct part){ .name = "mean.safetensors", .produce = ttt__put_mean };
+	if (ttt__session_has(s->session, TTT__FAST_GOOD))
+		p[n++] = (struct part){ .name = "good.safetensors", .produce = ttt__put_good };
 	if (!tail)
 		p[n++] = (struct part){ .name = "window.safetensors", .produce = ttt__put_window };
 	p[n++] = (struct part){ .name = "pending", .produce = ttt__put_pending };
@@ -200,7 +208,7 @@ static enum ttt_status
 write_labelled(struct ttt_state *s, FILE *f, const char *label, const struct ttt_save_options *o, struct ttt_error *err)
 {
 	struct ttt__manifest *m = ttt__new(1, sizeof(*m));
-	struct part *p = ttt__new(8 + s->n_extra, sizeof(*p));
+	struct part *p = ttt__new(9 + s->n_extra, sizeof(*p));
 	enum ttt_status status;
 
 	if (m == NULL || p == NULL)

@@ -67,8 +67,8 @@ ttt_state_compare(struct ttt_state *a, struct ttt_state *b, void (*fn)(void *ctx
 	if (weights == NULL)
 		return ttt__fail_memory(err, "fast weights");
 	m->device->ops->download(m->device, weights, m->weights + p->fast_offset, (size_t)p->n_fast * sizeof(*weights));
-	ttt__session_fast_read(sa, weights + p->n_fast);
-	ttt__session_fast_read(sb, weights + 2 * p->n_fast);
+	ttt__session_fast_read(sa, TTT__FAST_LAST, weights + p->n_fast);
+	ttt__session_fast_read(sb, TTT__FAST_LAST, weights + 2 * p->n_fast);
 	walk(p, weights, fn, ctx);
 	free(weights);
 	return TTT_OK;

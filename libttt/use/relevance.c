@@ -39,7 +39,7 @@ ttt__relevance_create(struct ttt__relevance **out, const struct ttt_session *bas
 		ttt__relevance_free(r);
 		return s;
 	}
-	ttt__session_fast_read(r->session, r->fast);
+	ttt__session_fast_read(r->session, TTT__FAST_LAST, r->fast);
 	*out = r;
 	return TTT_OK;
 }
@@ -105,7 +105,7 @@ ttt__relevance_question(struct ttt__relevance *r, const char *text, struct ttt_e
 	while (text[n] != '\0')
 		n++;
 	s = encode(r, &r->question, text, n, QUESTION_TOKENS, err);
-	ttt__session_fast_write(r->session, r->fast);
+	(void)ttt__session_fast_write(r->session, TTT__FAST_LAST, r->fast, NULL);
 	return s == TTT_OK ? question_loss(r, &r->before, err) : s;
 }
 
@@ -133,7 +133,7 @@ ttt__relevance_gain(struct ttt__relevance *r, const char *text, size_t n, double
 		s = fill_chunk(r, err);
 	if (s != TTT_OK || r->question.n == 0)
 		return s;
-	ttt__session_fast_write(r->session, r->fast);
+	(void)ttt__session_fast_write(r->session, TTT__FAST_LAST, r->fast, NULL);
 	ttt_session_reset_window(r->session);
 	s = ttt_session_feed(r->session, r->passage.id, r->passage.n, &how, err);
 	if (s == TTT_OK)

@@ -9,20 +9,24 @@ static const struct {
 	int64_t window, L, P, n;
 	double rate, clip;
 	bool masked;
+	int64_t held; /* chunks of the held tail */
 } shape[] = {
-    {"window < chunk", 5, 3, 2, 4, 0.2, 1, false},
-    {"window = chunk", 8, 3, 2, 4, 0.2, 1, false},
-    {"window > chunk", 19, 2, 1, 5, 0.3, 1, false},
-    {"window of one", 1, 2, 2, 3, 0.2, 1, false},
-    {"window > sequence", 100, 3, 2, 4, 0.2, 1, false},
-    {"full attention", 0, 3, 2, 4, 0.2, 1, false},
-    {"suffix is the network", 9, 3, 3, 3, 0.1, 1, false},
-    {"one block", 6, 1, 1, 4, 0.3, 1, false},
-    {"no clip", 6, 2, 2, 4, 0.02, 0, false},
-    {"clip never active", 6, 2, 2, 4, 0.02, 1e3, false},
-    {"clip sometimes active", 6, 2, 2, 6, 0.05, 4, false},
-    {"masked targets", 6, 2, 2, 4, 0.2, 1, true},
-    {"one chunk", 6, 2, 2, 1, 1, 1, false},
+    {"window < chunk", 5, 3, 2, 4, 0.2, 1, false, 0},
+    {"window = chunk", 8, 3, 2, 4, 0.2, 1, false, 0},
+    {"window > chunk", 19, 2, 1, 5, 0.3, 1, false, 0},
+    {"window of one", 1, 2, 2, 3, 0.2, 1, false, 0},
+    {"window > sequence", 100, 3, 2, 4, 0.2, 1, false, 0},
+    {"full attention", 0, 3, 2, 4, 0.2, 1, false, 0},
+    {"suffix is the network", 9, 3, 3, 3, 0.1, 1, false, 0},
+    {"one block", 6, 1, 1, 4, 0.3, 1, false, 0},
+    {"no clip", 6, 2, 2, 4, 0.02, 0, false, 0},
+    {"clip never active", 6, 2, 2, 4, 0.02, 1e3, false, 0},
+    {"clip sometimes active", 6, 2, 2, 6, 0.05, 4, false, 0},
+    {"masked targets", 6, 2, 2, 4, 0.2, 1, true, 0},
+    {"held tail", 6, 2, 2, 5, 0.3, 1, false, 2},
+    {"held tail of one", 19, 3, 2, 4, 0.2, 4, true, 1},
+    {"held tail but for one", 0, 2, 1, 4, 0.3, 1, false, 3},
+    {"one chunk", 6, 2, 2, 1, 1, 1, false, 0},
 };
 #define N_SHAPE (sizeof shape / sizeof *shape)
 
@@ -66,9 +70,9 @@ gradient_of(struct ttt_trainer *t, const int32_t *ids, int64_t n_seq, int64_t n_
 }
 
 static inline struct ttt_trainer *
-trainer_keeping(const struct ttt_model *m, enum ttt_mode mode, bool first_order, int64_t bytes)
+trainer_keeping(const struct ttt_model *m, enum ttt_mode mode, bool first_order, int64_t bytes, double held_tail)
 {
-	const struct ttt_train_options o = {.mode = mode, .first_order = first_order, .keep_bytes = bytes};
+	const struct ttt_train_options o = {.mode = mode, .first_order = first_order, .keep_bytes = bytes, .held_tail = held_tail};
 	struct ttt_trainer *t;
 
 	TINY_OK(ttt_trainer_create(&t, m, &o, &err));
@@ -78,7 +82,7 @@ trainer_keeping(const struct ttt_model *m, enum ttt_mode mode, bool first_order,
 static inline struct ttt_trainer *
 trainer_of(const struct ttt_model *m, enum ttt_mode mode, bool first_order)
 {
-	return trainer_keeping(m, mode, first_order, 0);
+	return trainer_keeping(m, mode, first_order, 0, 0);
 }
 
 /* |a - b| / max(|b - before|, floor) */

@@ -128,11 +128,11 @@ reading_chunk(struct reading *s, int64_t at, bool learn)
 /* Loss of ids at w + shift direction, and its derivative along direction. */
 static inline struct dual
 outer_reference(const struct ttt_config *c, const struct ttt__parameters *p, const float *w, const double *direction, double shift,
-    const int32_t *ids, int64_t T, double rate)
+    const int32_t *ids, int64_t T, double rate, int64_t held)
 {
-	int64_t TD = T * c->d_model, n = T / c->chunk;
+	int64_t TD = T * c->d_model, n = T / c->chunk, steps = held ? n - held : n - 1;
 	struct reading s = {.c = c, .p = p, .ids = ids, .T = T, .rate = rate};
-	struct dual loss = {0, 0};
+	struct dual loss = {0, 0}, *mean = tiny_new((size_t)p->n_fast + 1, sizeof *mean);
 
 	s.w = tiny_new((size_t)p->n_float, sizeof *s.w);
 	s.h = tiny_new((size_t)TD, sizeof *s.h);
@@ -143,8 +143,16 @@ outer_reference(const struct ttt_config *c, const struct ttt__parameters *p, con
 		s.v[i] = tiny_new((size_t)TD, sizeof *s.v[i]);
 	}
 	reading_prefix(&s);
-	for (int64_t i = 0; i < n; i++)
-		loss = dual_add(loss, dual_scale(reading_chunk(&s, i * c->chunk, i < n - 1), 1 / (double)n));
+	for (int64_t j = 0; j < p->n_fast; j++)
+		mean[j] = dual_scale(s.w[p->fast_offset + j], 1 - c->mean_share);
+	for (int64_t i = 0; i < n; i++) {
+		if (held && i == steps)
+			memcpy(s.w + p->fast_offset, mean, (size_t)p->n_fast * sizeof *mean);
+		loss = dual_add(loss, dual_scale(reading_chunk(&s, i * c->chunk, i < steps), 1 / (double)n));
+		for (int64_t j = 0; j < p->n_fast && i < steps; j++)
+			mean[j] = dual_add(mean[j], dual_scale(s.w[p->fast_offset + j], c->mean_share / (double)steps));
+	}
+	free(mean);
 	for (int64_t i = 0; i < LAYERS; i++) {
 		free(s.k[i]);
 		free(s.v[i]);

@@ -92,8 +92,8 @@ same_sessions(const struct ttt_session *a, const struct ttt_session *b)
 	bool same = ttt_session_n_token(a) == ttt_session_n_token(b) && n_a == n_b && ttt__session_window_rows(b) == rows;
 
 	same = same && memcmp(p, q, (size_t)n_a * sizeof *p) == 0;
-	ttt__session_fast_read(a, w);
-	ttt__session_fast_read(b, w + fast);
+	ttt__session_fast_read(a, TTT__FAST_LAST, w);
+	ttt__session_fast_read(b, TTT__FAST_LAST, w + fast);
 	same = same && memcmp(w, w + fast, fast * sizeof *w) == 0;
 	for (int64_t l = 0; l < m->config.n_layer && same; l++) {
 		ttt__session_window_read(a, l, kv, kv + size);

@@ -37,7 +37,7 @@ fast_error(const struct golden *g, const struct ttt_session *s, int64_t b)
 	float *fast = malloc((size_t)p->n_fast * sizeof *fast);
 	double worst = 0;
 
-	ttt__session_fast_read(s, fast);
+	ttt__session_fast_read(s, TTT__FAST_LAST, fast);
 	for (int64_t i = 0; i < p->n; i++) {
 		char name[128];
 		double *want;

@@ -11,10 +11,11 @@ static double worst_along;
 /* <gradient, direction> against the derivative of the loss along it, in units of both norms where the direction is not zero (there the
  * gradient may be exactly nothing: hence a floor, in the norm of all of it). */
 static void
-along(size_t i, const char *what, const struct ttt_model *m, const float *w, const float *g, const double *direction, const int32_t *ids)
+along(size_t i, const char *what, const struct ttt_model *m, const float *w, const float *g, const double *direction, const int32_t *ids,
+    int64_t held)
 {
 	const struct ttt_config *c = &m->config;
-	struct dual want = outer_reference(c, &m->parameters, w, direction, 0, ids, shape[i].n * c->chunk, c->inner_lr_effective);
+	struct dual want = outer_reference(c, &m->parameters, w, direction, 0, ids, shape[i].n * c->chunk, c->inner_lr_effective, held);
 	double got = 0, gg = 0, dd = 0, all = tiny_dot(g, g, m->parameters.n_float), error;
 
 	for (int64_t j = 0; j < m->parameters.n_float; j++)
@@ -31,7 +32,7 @@ along(size_t i, const char *what, const struct ttt_model *m, const float *w, con
 
 /* Along every parameter tensor (random, and one coordinate), everything at once, and the gradient itself. */
 static void
-check_directions(size_t i, const struct ttt_model *m, const float *w, const float *g, const int32_t *ids)
+check_directions(size_t i, const struct ttt_model *m, const float *w, const float *g, const int32_t *ids, int64_t held)
 {
 	const struct ttt__parameters *p = &m->parameters;
 	double *d = tiny_new((size_t)p->n_float, sizeof *d);
@@ -42,12 +43,12 @@ check_directions(size_t i, const struct ttt_model *m, const float *w, const floa
 		memset(d, 0, (size_t)p->n_float * sizeof *d);
 		for (int64_t j = 0; j < p->p[k].n; j++)
 			d[p->p[k].offset + j] = ttt__random_normal(&r);
-		along(i, p->p[k].name, m, w, g, d, ids);
+		along(i, p->p[k].name, m, w, g, d, ids, held);
 	}
 	for (int k = 0; k < 4; k++) {
 		for (int64_t j = 0; j < p->n_float; j++)
 			d[j] = k ? ttt__random_normal(&r) : (double)g[j];
-		along(i, k ? "a random direction" : "the gradient", m, w, g, d, ids);
+		along(i, k ? "a random direction" : "the gradient", m, w, g, d, ids, held);
 	}
 	free(d);
 }
@@ -63,12 +64,12 @@ check_shape(size_t i, int64_t keep_bytes)
 	float *w, *g;
 
 	tiny_model_create(&m, devices.at[0].device, &c, i + 1);
-	t = trainer_keeping(&m, TTT_MODE_TTT, false, keep_bytes);
+	t = trainer_keeping(&m, TTT_MODE_TTT, false, keep_bytes, (double)shape[i].held / (double)shape[i].n);
 	g = gradient_of(t, ids, 1, shape[i].n * c.chunk + 1, &loss);
 	w = tiny_download(m.device, m.weights, m.parameters.n_float);
 	none = tiny_doubles(NULL, m.parameters.n_float);
-	assert_true(fabs(outer_reference(&c, &m.parameters, w, none, 0, ids, shape[i].n * c.chunk, shape[i].rate).v / loss - 1) < 2e-6);
-	check_directions(i, &m, w, g, ids);
+	assert_true(fabs(outer_reference(&c, &m.parameters, w, none, 0, ids, shape[i].n * c.chunk, shape[i].rate, shape[i].held).v / loss - 1) < 2e-6);
+	check_directions(i, &m, w, g, ids, shape[i].held);
 	free(none);
 	free(w);
 	free(g);
@@ -110,7 +111,7 @@ test_plain_modes(void **state)
 				m.config.window = 0; /* the reference's, as the trainer has its own by now */
 			g = gradient_of(t, ids, 1, shape[i].n * c.chunk + 1, &loss);
 			w = tiny_download(m.device, m.weights, m.parameters.n_float);
-			check_directions(i, &m, w, g, ids);
+			check_directions(i, &m, w, g, ids, 0);
 			free(w);
 			free(g);
 			free(ids);
@@ -138,8 +139,8 @@ test_reference(void **state)
 	d = tiny_new((size_t)m.parameters.n_float, sizeof *d);
 	for (int64_t i = 0; i < m.parameters.n_float; i++)
 		d[i] = ttt__random_normal(&r) / sqrt((double)m.parameters.n_float);
-	got = outer_reference(&c, &m.parameters, w, d, 0, ids, 32, 0.5).d;
-	want = (outer_reference(&c, &m.parameters, w, d, h, ids, 32, 0.5).v - outer_reference(&c, &m.parameters, w, d, -h, ids, 32, 0.5).v) /
+	got = outer_reference(&c, &m.parameters, w, d, 0, ids, 32, 0.5, 0).d;
+	want = (outer_reference(&c, &m.parameters, w, d, h, ids, 32, 0.5, 0).v - outer_reference(&c, &m.parameters, w, d, -h, ids, 32, 0.5, 0).v) /
 	    (2 * h);
 	if (!(fabs(got - want) <= 1e-6 * fabs(want)))
 		fail_msg("the reference's derivative is %.10g, its central difference %.10g", got, want);

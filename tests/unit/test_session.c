@@ -167,7 +167,7 @@ check_next_after(bool write)
 		w[i] = (float)(i % 7) / 7;
 	for (int i = 0; i < 2; i++)
 		if (write)
-			ttt__session_fast_write(i ? y.s : x.s, w);
+			(void)ttt__session_fast_write(i ? y.s : x.s, TTT__FAST_LAST, w, NULL);
 		else
 			ttt_session_reset_fast(i ? y.s : x.s);
 	b = next_of(x.s);

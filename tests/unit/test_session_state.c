@@ -48,8 +48,8 @@ restored(const struct ttt_session *s, bool used)
 	TINY_OK(ttt_session_create(&out, m, TTT_WINDOW, &err));
 	if (used)
 		TINY_OK(ttt_session_feed(out, other, 12, NULL, &err));
-	ttt__session_fast_read(s, w);
-	ttt__session_fast_write(out, w);
+	ttt__session_fast_read(s, TTT__FAST_LAST, w);
+	(void)ttt__session_fast_write(out, TTT__FAST_LAST, w, NULL);
 	TINY_OK(ttt__session_window_resize(out, rows, &err));
 	for (int64_t l = 0; l < m->config.n_layer; l++) {
 		ttt__session_window_read(s, l, k, v);
@@ -130,7 +130,7 @@ test_frozen(void **state)
 		feed(&x, 0, N_TOKEN, 11);
 		w = tiny_download(x.m.device, x.m.weights, x.m.parameters.n_float);
 		fast = tiny_new((size_t)x.m.parameters.n_fast, sizeof *fast);
-		ttt__session_fast_read(x.s, fast);
+		ttt__session_fast_read(x.s, TTT__FAST_LAST, fast);
 		assert_memory_equal(fast, w + x.m.parameters.fast_offset, (size_t)x.m.parameters.n_fast * sizeof *fast);
 		ttt_session_drift(x.s, &moved, &initial);
 		assert_true(moved == 0 && (initial > 0) == (kind[i].P > 0));
@@ -187,8 +187,8 @@ test_reset_window(void **state)
 		ttt_session_reset_window(x.s);
 		assert_int_equal(ttt_session_n_token(x.s), 0);
 		w = tiny_new((size_t)x.m.parameters.n_fast, sizeof *w);
-		ttt__session_fast_read(x.s, w);
-		ttt__session_fast_write(y.s, w);
+		ttt__session_fast_read(x.s, TTT__FAST_LAST, w);
+		(void)ttt__session_fast_write(y.s, TTT__FAST_LAST, w, NULL);
 		x.next = 1;
 		feed(&x, 0, N_TOKEN, 10);
 		feed(&y, 0, N_TOKEN, 10);

@@ -17,8 +17,8 @@ assert_same_stream(struct fixture *f, struct ttt_state *a, struct ttt_state *b)
 
 	assert_non_null(x);
 	assert_non_null(y);
-	ttt__session_fast_read(ttt_state_session(a), x);
-	ttt__session_fast_read(ttt_state_session(b), y);
+	ttt__session_fast_read(ttt_state_session(a), TTT__FAST_LAST, x);
+	ttt__session_fast_read(ttt_state_session(b), TTT__FAST_LAST, y);
 	assert_memory_equal(x, y, (size_t)n_fast * sizeof(*x));
 	assert_int_equal(rows, ttt__session_window_rows(ttt_state_session(b)));
 	for (int64_t l = 0; l < 3; l++) {
@@ -343,7 +343,7 @@ test_verify_and_export(void **state)
 	b = slurp(in(f->dir, "v.safetensors"));
 	assert_ok(ttt__safetensors_parse(&t, b.p, b.n, "v", &err), &err);
 	assert_int_equal(t.n, 6);
-	ttt__session_fast_read(ttt_state_session(s), w);
+	ttt__session_fast_read(ttt_state_session(s), TTT__FAST_LAST, w);
 	assert_ok(ttt__safetensors_f32(&t, ttt__safetensors_find(&t, "model.layers.2.prime_mlp.down_proj.weight"), down,
 	    &err), &err);
 	assert_memory_equal(down, w + ttt_model_n_fast(f->model) - 24 * 16, sizeof(down));
@@ -352,11 +352,11 @@ test_verify_and_export(void **state)
 	/* the check sees a change of one weight, and leaves the session as it was */
 	assert_ok(ttt__state_check_loss(s, ttt_state_session(s), &before, &err), &err);
 	w[5] += 0.5F;
-	ttt__session_fast_write(ttt_state_session(s), w);
+	(void)ttt__session_fast_write(ttt_state_session(s), TTT__FAST_LAST, w, NULL);
 	assert_ok(ttt__state_check_loss(s, ttt_state_session(s), &after, &err), &err);
 	assert_true(before != after);
 	w[5] -= 0.5F;
-	ttt__session_fast_write(ttt_state_session(s), w);
+	(void)ttt__session_fast_write(ttt_state_session(s), TTT__FAST_LAST, w, NULL);
 	assert_ok(ttt__state_check_loss(s, ttt_state_session(s), &again, &err), &err);
 	assert_true(before == again);
 	ttt_state_free(s);

@@ -360,7 +360,7 @@ no_window(struct parts *p)
 static void
 checksum(struct parts *p)
 {
-	char *c = p->manifest.member[2].checksum;
+	char *c = ((struct ttt__member *)ttt__manifest_find(&p->manifest, "pending"))->checksum;
 
 	c[0] = c[0] == '0' ? '1' : '0';
 }

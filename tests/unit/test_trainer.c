@@ -187,17 +187,19 @@ same_trainers(const struct ttt_trainer *a, const struct ttt_trainer *b)
 
 /* Three steps, save, load into a new trainer, four more: as seven steps in one go, bit for bit. */
 static void
-check_resume(struct ttt_device *d, const char *path)
+check_resume(struct ttt_device *d, enum ttt_optimizer optimizer, const char *path)
 {
+	struct ttt_train_options o = schedule;
 	struct ttt_config c = config_of(0);
 	struct ttt_trainer *whole, *part, *resumed;
 	double a[7], b[7];
 	struct ttt_model m;
 
+	o.optimizer = optimizer;
 	tiny_model_create(&m, d, &c, 5);
-	TINY_OK(ttt_trainer_create(&whole, &m, &schedule, &err));
-	TINY_OK(ttt_trainer_create(&part, &m, &schedule, &err));
-	TINY_OK(ttt_trainer_create(&resumed, &m, &schedule, &err));
+	TINY_OK(ttt_trainer_create(&whole, &m, &o, &err));
+	TINY_OK(ttt_trainer_create(&part, &m, &o, &err));
+	TINY_OK(ttt_trainer_create(&resumed, &m, &o, &err));
 	take_steps(whole, 0, 7, a);
 	take_steps(part, 0, 3, b);
 	TINY_OK(ttt_trainer_save(part, path, &err));
@@ -222,7 +224,8 @@ test_resume(void **state)
 	(void)state;
 	scratch_make(dir);
 	for (int i = 0; i < devices.n; i++)
-		check_resume(devices.at[i].device, in(dir, "checkpoint"));
+		for (int o = TTT_OPTIMIZER_ADAMW; o <= TTT_OPTIMIZER_MUON; o++)
+			check_resume(devices.at[i].device, (enum ttt_optimizer)o, in(dir, "checkpoint"));
 	scratch_remove(dir);
 }
 

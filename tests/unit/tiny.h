@@ -68,7 +68,7 @@ tiny_config(void)
 {
 	return (struct ttt_config){.n_vocab = 23, .d_model = 8, .n_layer = 2, .n_layer_suffix = 2, .n_head = 2, .d_head = 4, .d_ff = 12,
 	    .d_prime = 10, .window = 6, .chunk = 8, .seq_length = 32, .bos = 0, .rope_theta = 10000, .rms_eps = 1e-6, .inner_lr = 1,
-	    .inner_clip = 1, .inner_lr_effective = 1};
+	    .inner_clip = 1, .inner_lr_effective = 1, .mean_share = 0.7};
 }
 
 static inline void *

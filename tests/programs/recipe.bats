@@ -1,0 +1,19 @@
+# The recipe of the embedded model, in small.
+# shellcheck disable=SC2154 # status, output and stderr are set by run
+load common
+
+@test "recipe: a smoke run ends with a lower loss, and goes on from where it was" {
+	recipe=$TTT_TESTS/../model/recipe/run
+	run --separate-stderr "$recipe" --smoke small
+	[ "$status" -eq 0 ]
+	[[ $output == "loss "*" bits per byte before, "*" after" ]]
+	cp small/run/log.jsonl whole.jsonl
+	run --separate-stderr "$recipe" --smoke small
+	[ "$status" -eq 0 ]
+	cmp whole.jsonl small/run/log.jsonl
+	run --separate-stderr "$recipe" --check small
+	[ "$status" -eq 2 ]
+	[[ $stderr == *"first 100 steps are not those"* ]]
+	run --separate-stderr "$recipe" --install nowhere
+	[ "$status" -eq 2 ]
+}

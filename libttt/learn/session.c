@@ -412,6 +412,15 @@ guard(struct ttt_session *s, int64_t T, double loss, struct ttt__run *r, struct 
 	return status;
 }
 
+/* x to 20 bits each (Veltkamp's splitting), so that a state's packer finds four bits fewer; scratch [n]. */
+static void
+shorten(struct ttt_device *d, float *x, float *scratch, int64_t n)
+{
+	d->ops->combine(d, scratch, 17, x, 0, x, n);
+	d->ops->combine(d, x, 1, scratch, -1, x, n);
+	d->ops->combine(d, x, 1, scratch, -1, x, n);
+}
+
 /* What moves slowly: the pull towards the initial weights, and the mean. */
 static void
 settle(struct ttt_session *s)
@@ -426,6 +435,7 @@ settle(struct ttt_session *s)
 		double part = 1 / (double)++s->guard.n_mean;
 
 		d->ops->combine(d, s->mean, 1 - part, s->mean, part, s->fast, p->n_fast);
+		shorten(d, s->mean, s->gradient, p->n_fast);
 	}
 }
 

@@ -1,8 +1,8 @@
 /* Every layer, and rows of them: forward, tangent, backward and the backward's own tangent against exact derivatives in double, on
  * every instruction set of this processor, with 1 and 2 threads. */
+#include "on_devices.h"
 #include "problem_run.h"
 
-static struct tiny_devices devices;
 static double worst_seen;
 
 /* Relative distance; floor keeps the noise about an exact zero from counting. */
@@ -264,20 +264,10 @@ test_chunk(void **state)
 }
 
 static int
-open_devices(void **state)
+report_and_close(void **state)
 {
-	(void)state;
-	tiny_devices_open(&devices);
-	return 0;
-}
-
-static int
-close_devices(void **state)
-{
-	(void)state;
-	tiny_devices_close(&devices);
 	print_message("largest relative error %.1e\n", worst_seen);
-	return 0;
+	return close_devices(state);
 }
 
 int
@@ -292,5 +282,5 @@ main(void)
 	    cmocka_unit_test(test_chunk),
 	};
 
-	return cmocka_run_group_tests(tests, open_devices, close_devices);
+	return cmocka_run_group_tests(tests, open_devices, report_and_close);
 }

@@ -167,16 +167,45 @@ ttt_state_source(struct ttt_state *s, const char *name, struct ttt_error *err)
 	return status == TTT_OK ? ttt__passages_source(&s->passages, s->sources.n - 1, err) : status;
 }
 
+/* Text needs a tokenizer. */
 static enum ttt_status
-absorb_piece(struct ttt_state *s, const unsigned char *p, size_t n, ttt_chunk_fn *report, void *ctx,
-    struct ttt_error *err)
+check_tokenizer(const struct ttt_state *s, struct ttt_error *err)
+{
+	if (s->encoder != NULL)
+		return TTT_OK;
+	return ttt__fail(err, TTT_E_USAGE, "model '%s' has no tokenizer: it can absorb token ids, not text",
+	    ttt_model_name(s->model));
+}
+
+/* n bytes through the tokenizer and the model. */
+static enum ttt_status
+feed_text(struct ttt_state *s, const unsigned char *p, size_t n, ttt_chunk_fn *report, void *ctx, struct ttt_error *err)
 {
 	enum ttt_status status;
 
 	s->ids.n = 0;
 	status = ttt_encoder_feed(s->encoder, &s->ids, p, n, err);
-	if (status == TTT_OK)
-		status = feed(s, s->ids.id, s->ids.n, report, ctx, err);
+	return status == TTT_OK ? feed(s, s->ids.id, s->ids.n, report, ctx, err) : status;
+}
+
+/* The text so far has ended: its last bytes become tokens. */
+static enum ttt_status
+end_text(struct ttt_state *s, ttt_chunk_fn *report, void *ctx, struct ttt_error *err)
+{
+	enum ttt_status status = TTT_OK;
+
+	s->ids.n = 0;
+	if (s->encoder != NULL)
+		status = ttt_encoder_end(s->encoder, &s->ids, err);
+	return status == TTT_OK ? feed(s, s->ids.id, s->ids.n, report, ctx, err) : status;
+}
+
+static enum ttt_status
+absorb_piece(struct ttt_state *s, const unsigned char *p, size_t n, ttt_chunk_fn *report, void *ctx,
+    struct ttt_error *err)
+{
+	enum ttt_status status = feed_text(s, p, n, report, ctx, err);
+
 	if (status == TTT_OK && s->keeps_passages)
 		status = ttt__passages_add(&s->passages, p, n, err);
 	if (status != TTT_OK)
@@ -196,10 +225,8 @@ ttt_state_absorb(struct ttt_state *s, const void *bytes, size_t n, ttt_chunk_fn 
 
 	if (n == 0)
 		return TTT_OK;
-	if (s->encoder == NULL)
-		return ttt__fail(err, TTT_E_USAGE, "model '%s' has no tokenizer: it can absorb token ids, not text",
-		    ttt_model_name(s->model));
-	if (s->sources.n == 0)
+	status = check_tokenizer(s, err);
+	if (status == TTT_OK && s->sources.n == 0)
 		status = ttt_state_source(s, "-", err);
 	if (status == TTT_OK && s->n_fed == 0 && bos >= 0)
 		status = feed(s, &bos, 1, report, ctx, err);
@@ -217,13 +244,8 @@ enum ttt_status
 ttt_state_again(struct ttt_state *s, struct ttt_error *err)
 {
 	int32_t bos = (int32_t)s->model->config.bos;
-	enum ttt_status status = TTT_OK;
+	enum ttt_status status = end_text(s, NULL, NULL, err);
 
-	s->ids.n = 0;
-	if (s->encoder != NULL)
-		status = ttt_encoder_end(s->encoder, &s->ids, err);
-	if (status == TTT_OK)
-		status = feed(s, s->ids.id, s->ids.n, NULL, NULL, err);
 	return status == TTT_OK && bos >= 0 ? feed(s, &bos, 1, NULL, NULL, err) : status;
 }
 
@@ -231,17 +253,10 @@ enum ttt_status
 ttt_state_reread(struct ttt_state *s, const void *bytes, size_t n, ttt_chunk_fn *report, void *ctx, struct ttt_error *err)
 {
 	const unsigned char *p = bytes;
-	enum ttt_status status = TTT_OK;
+	enum ttt_status status = check_tokenizer(s, err);
 
-	if (s->encoder == NULL)
-		return ttt__fail(err, TTT_E_USAGE, "model '%s' has no tokenizer: it can absorb token ids, not text",
-		    ttt_model_name(s->model));
-	for (size_t at = 0; at < n && status == TTT_OK; at += PIECE) {
-		s->ids.n = 0;
-		status = ttt_encoder_feed(s->encoder, &s->ids, p + at, n - at < PIECE ? n - at : PIECE, err);
-		if (status == TTT_OK)
-			status = feed(s, s->ids.id, s->ids.n, report, ctx, err);
-	}
+	for (size_t at = 0; at < n && status == TTT_OK; at += PIECE)
+		status = feed_text(s, p + at, n - at < PIECE ? n - at : PIECE, report, ctx, err);
 	return status;
 }
 
@@ -249,14 +264,8 @@ enum ttt_status
 ttt_state_absorb_ids(struct ttt_state *s, const int32_t *ids, int64_t n, ttt_chunk_fn *report, void *ctx,
     struct ttt_error *err)
 {
-	enum ttt_status status = TTT_OK;
+	enum ttt_status status = n > 0 ? end_text(s, report, ctx, err) : TTT_OK;
 
-	/* text before them ends here: its last bytes become tokens first */
-	s->ids.n = 0;
-	if (s->encoder != NULL && n > 0)
-		status = ttt_encoder_end(s->encoder, &s->ids, err);
-	if (status == TTT_OK)
-		status = feed(s, s->ids.id, s->ids.n, report, ctx, err);
 	return status == TTT_OK ? feed(s, ids, n, report, ctx, err) : status;
 }
 

@@ -23,7 +23,7 @@ product(double *y, double a, const double *x, const double *z, bool t, double b,
 static void
 reference(double *x, int64_t R, int64_t C)
 {
-	double s[16 * 16], p[16 * 16], y[MOST], norm = 0;
+	double s[16 * 16] = {0}, p[16 * 16], y[MOST], norm = 0;
 
 	for (int64_t i = 0; i < R * C; i++)
 		norm += x[i] * x[i];
@@ -49,7 +49,7 @@ check_muon(struct ttt_device *d, int64_t rows, int64_t cols)
 	struct ttt__random r;
 	struct ttt__muon u;
 	float *w[3], *host[3], *got;
-	double m[MOST] = {0}, want[MOST], x[MOST], gram[16 * 16];
+	double m[MOST] = {0}, want[MOST], x[MOST], gram[16 * 16] = {0};
 	int64_t n = rows < cols ? rows : cols, longer = rows < cols ? cols : rows;
 
 	ttt__random_seed(&r, (uint64_t)(rows * 100 + cols));

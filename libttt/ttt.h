@@ -406,6 +406,76 @@ enum ttt_status ttt_ask_question(struct ttt_ask *a, const char *question, struct
 enum ttt_status ttt_complete(struct ttt_state *s, const char *text, size_t text_n, int64_t n, double temperature, uint64_t seed,
     bool (*fn)(void *ctx, const unsigned char *bytes, size_t n), void *ctx, struct ttt_error *err);
 
+/* ------------------------------------------------------------------------------------------------ log digests */
+
+/* What is new in log files since the last run, also where a log was rotated in between: renamed, copied and truncated, compressed,
+ * several times over. A file is known by its bytes: by how it begins and by what stands before the place that was read to. Its inode
+ * is a hint and no more, since file systems give the number of a deleted file to the next one. */
+struct ttt_follow;
+struct ttt_follow_line {
+	const char *file; /* what it was read from: the file as given, or what that was rotated to; until the next begin */
+	const char *text; /* n bytes, then a NUL; without the newline and a CR before it; until the next call. NULL: no more */
+	size_t n;         /* at most 64 KiB */
+	bool cut;         /* it was longer; the rest was passed over */
+	int64_t number;   /* of the line in its file, from 1 */
+};
+/* json: n bytes that ttt_follow_json gave in an earlier run, or NULL: nothing was read yet. Errors: TTT_E_FORMAT where they are
+ * anything else. */
+enum ttt_status ttt_follow_create(struct ttt_follow **out, const void *json, size_t n, struct ttt_error *err);
+void ttt_follow_free(struct ttt_follow *f);
+/* Begin with a file: find what of it is new, and where. One without a position is read from its start, and what it was rotated to
+ * before is not. Files passed over are told to note, which may be NULL, here and in ttt_follow_next. path need not last. Errors:
+ * TTT_E_IO where path is no regular file, cannot be read, or was never read and is not there. */
+enum ttt_status ttt_follow_begin(struct ttt_follow *f, const char *path, void (*note)(void *ctx, const char *text), void *ctx,
+    struct ttt_error *err);
+/* The next new line. A last line without a newline is held back as long as it may still grow. After an error there are no more lines
+ * of this file; those that came before count as read. */
+enum ttt_status ttt_follow_next(struct ttt_follow *f, struct ttt_follow_line *line, struct ttt_error *err);
+/* The positions as they are now, behind the last line that ttt_follow_next gave, as JSON; the same positions are the same bytes. Files
+ * that were not begun keep theirs. The caller frees *json, *n bytes. */
+enum ttt_status ttt_follow_json(struct ttt_follow *f, char **json, size_t *n, struct ttt_error *err);
+
+/* What is new in logs. A state that has read a log scores its next lines, then learns them, those it finds novel excepted: a stream
+ * cannot teach itself away. Besides its weights the state keeps, in members of its own, each kind of line that was learned, the newest
+ * scores, and how far every file was read. */
+struct ttt_digest;
+
+struct ttt_digest_options {
+	bool learn_all;     /* learn novel lines too */
+	bool no_model;      /* by words alone: the model neither scores nor learns */
+	double threshold;   /* scores from here on are novel; 0: by the stream's own scores */
+};
+enum { TTT_MARKS = 8 };
+struct ttt_digest_line {
+	const char *text;   /* in: n bytes of one line, without its end */
+	size_t n;
+	double score;       /* out: 0 .. 1, before anything of the block was learned */
+	bool novel;         /* out: at or above the threshold */
+	uint64_t kind;      /* out: alike lines, masked the same, have the same */
+	struct ttt_mark {
+		size_t start, end;
+	} mark[TTT_MARKS];  /* out, of novel lines: what is surprising in them, byte offsets in text, in order, apart */
+	int n_mark;
+};
+/* s must outlive the digest. Errors: TTT_E_USAGE (a model without tokenizer), TTT_E_FORMAT (damaged members). */
+enum ttt_status ttt_digest_create(struct ttt_digest **out, struct ttt_state *s, const struct ttt_digest_options *o,
+    struct ttt_error *err);
+void ttt_digest_free(struct ttt_digest *d);
+/* Score a block of lines in their order, then learn it. */
+enum ttt_status ttt_digest_read(struct ttt_digest *d, struct ttt_digest_line *line, size_t n, struct ttt_error *err);
+/* Lines that were reported are as they should be: learn them. text: n bytes of one line. */
+enum ttt_status ttt_digest_accept(struct ttt_digest *d, const char *text, size_t n, struct ttt_error *err);
+/* Put what is to be kept into the state, which is then ready to be saved. */
+enum ttt_status ttt_digest_finish(struct ttt_digest *d, struct ttt_error *err);
+/* Lines read in all the runs; what is novel from now on; 0 as long as too little was read to say so, and nothing is novel. */
+int64_t ttt_digest_n_line(const struct ttt_digest *d);
+double ttt_digest_threshold(const struct ttt_digest *d);
+/* Where the files were left. Borrowed. */
+struct ttt_follow *ttt_digest_follow(struct ttt_digest *d);
+/* Where a journal was left: journalctl's cursor, "" at first; and setting it. */
+const char *ttt_digest_cursor(const struct ttt_digest *d);
+enum ttt_status ttt_digest_set_cursor(struct ttt_digest *d, const char *cursor, struct ttt_error *err);
+
 /* ------------------------------------------------------------------------------------------------ training */
 
 enum ttt_mode { TTT_MODE_TTT = 0, TTT_MODE_WINDOW, TTT_MODE_FULL }; /* meta-training; fast weights held at W_0; no window either */

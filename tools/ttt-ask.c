@@ -114,7 +114,7 @@ print_json(const char *question, const struct ttt_answer *r)
 	} else {
 		printf("null");
 	}
-	printf(", \"bears\": %s, \"passages\": [", r->bears ? "true" : "false");
+	printf(", \"abstain\": %s, \"score\": %.6g, \"passages\": [", r->bears ? "false" : "true", r->n > 0 ? r->passage[0].score : 0);
 	for (int64_t i = 0; i < r->n; i++) {
 		if (i > 0)
 			printf(", ");
@@ -186,7 +186,7 @@ answer_by_weights(struct ask *a, const char *question, bool several)
 	if (s == TTT_OK && a->json) {
 		printf("{\"question\": ");
 		tool_write_json(stdout, question, strlen(question));
-		printf(", \"answer\": null, \"bears\": null, \"passages\": [], \"weights\": ");
+		printf(", \"answer\": null, \"abstain\": null, \"score\": null, \"passages\": [], \"weights\": ");
 		tool_write_json(stdout, text, n);
 		puts("}");
 	} else if (s == TTT_OK) {

@@ -147,13 +147,12 @@ start_decompression(struct ttt__stream *s, struct ttt_error *err)
 	return r == ARCHIVE_OK || r == ARCHIVE_EOF ? TTT_OK : ttt__stream_fail(s, err);
 }
 
-enum ttt_status
-ttt__stream_open(struct ttt__stream *s, const char *path, struct ttt_error *err)
+/* Begin to read what is open. Failure closes it. */
+static enum ttt_status
+begin(struct ttt__stream *s, struct ttt_error *err)
 {
-	enum ttt_status status = ttt__stream_open_file(s, path, err);
+	enum ttt_status status = TTT_OK;
 
-	if (status != TTT_OK)
-		return status;
 	/* ten bytes tell: a slow pipe is not held up for more */
 	while (s->n_head < 10) {
 		ssize_t n = read_some(s->fd, s->head + s->n_head, TTT__STREAM_BLOCK - s->n_head);
@@ -171,6 +170,26 @@ ttt__stream_open(struct ttt__stream *s, const char *path, struct ttt_error *err)
 	if (status != TTT_OK)
 		ttt__stream_close(s);
 	return status;
+}
+
+enum ttt_status
+ttt__stream_open(struct ttt__stream *s, const char *path, struct ttt_error *err)
+{
+	enum ttt_status status = ttt__stream_open_file(s, path, err);
+
+	return status == TTT_OK ? begin(s, err) : status;
+}
+
+enum ttt_status
+ttt__stream_open_fd(struct ttt__stream *s, int fd, const char *label, struct ttt_error *err)
+{
+	*s = (struct ttt__stream){ .fd = fd, .size = -1 };
+	s->label = strdup(label);
+	s->head = ttt__new(TTT__STREAM_BLOCK, 1);
+	if (s->label != NULL && s->head != NULL)
+		return begin(s, err);
+	ttt__stream_close(s);
+	return ttt__fail_memory(err, label);
 }
 
 enum ttt_status

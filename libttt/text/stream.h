@@ -25,6 +25,8 @@ struct ttt__stream {
 
 /* path "-" is standard input. Errors: TTT_E_IO, TTT_E_FORMAT. On failure there is nothing to close. */
 enum ttt_status ttt__stream_open(struct ttt__stream *s, const char *path, struct ttt_error *err);
+/* The same of a file that is open already, from where it stands. fd stays the caller's, and is not closed. */
+enum ttt_status ttt__stream_open_fd(struct ttt__stream *s, int fd, const char *label, struct ttt_error *err);
 /* *n = 0 at the end. */
 enum ttt_status ttt__stream_read(struct ttt__stream *s, void *p, size_t capacity, size_t *n, struct ttt_error *err);
 void ttt__stream_close(struct ttt__stream *s);

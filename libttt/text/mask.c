@@ -1,0 +1,94 @@
+#include "libttt/text/mask.h"
+
+#include <string.h>
+
+enum { DIGITS = 4, IDENTIFIER = 10, HEX_WORD = 4 };
+
+static bool
+is_digit(char c)
+{
+	return c >= '0' && c <= '9';
+}
+
+static bool
+is_hex(char c)
+{
+	return is_digit(c) || (c >= 'a' && c <= 'f') || (c >= 'A' && c <= 'F');
+}
+
+static bool
+is_word(char c)
+{
+	return is_digit(c) || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
+}
+
+/* A word that some generator of names made, and nobody will see again. */
+static bool
+is_identifier(const char *w, size_t n)
+{
+	size_t n_turn = 0, n_hex = 0;
+
+	for (size_t i = 0; i < n; i++) {
+		n_hex += is_hex(w[i]);
+		n_turn += i > 0 && is_digit(w[i]) != is_digit(w[i - 1]);
+	}
+	return (n_hex == n && n >= HEX_WORD && n_turn >= 1) || (n >= IDENTIFIER && n_turn >= 3);
+}
+
+static bool
+is_hex_number(const char *w, size_t n)
+{
+	if (n < 3 || w[0] != '0' || w[1] != 'x')
+		return false;
+	for (size_t i = 2; i < n; i++)
+		if (!is_hex(w[i]))
+			return false;
+	return true;
+}
+
+static enum ttt_status
+put(struct ttt__bytes *out, struct ttt__bytes *place, const char *p, size_t n, uint32_t at, struct ttt_error *err)
+{
+	enum ttt_status s = ttt__bytes_add(out, p, n, err);
+
+	for (size_t i = 0; i < n && s == TTT_OK; i++)
+		s = ttt__bytes_add(place, &at, sizeof(at), err);
+	return s;
+}
+
+static enum ttt_status
+put_word(struct ttt__bytes *out, struct ttt__bytes *place, const char *w, size_t n, uint32_t at, struct ttt_error *err)
+{
+	enum ttt_status s = TTT_OK;
+	size_t run = 0;
+
+	if (is_hex_number(w, n))
+		return put(out, place, "0x", 2, at, err);
+	if (is_identifier(w, n))
+		return put(out, place, "@", 1, at, err);
+	for (size_t i = 0; i < n && s == TTT_OK; i++) {
+		run = is_digit(w[i]) ? run + 1 : 0;
+		if (run <= DIGITS)
+			s = put(out, place, run > 0 ? "0" : &w[i], 1, at + (uint32_t)i, err);
+	}
+	return s;
+}
+
+enum ttt_status
+ttt__mask_line(struct ttt__bytes *out, struct ttt__bytes *place, const char *line, size_t n, struct ttt_error *err)
+{
+	enum ttt_status s = TTT_OK;
+	uint32_t end = (uint32_t)n;
+	size_t at = 0;
+
+	out->n = place->n = 0;
+	while (at < n && s == TTT_OK) {
+		size_t word = 0;
+
+		while (at + word < n && is_word(line[at + word]))
+			word++;
+		s = word > 0 ? put_word(out, place, line + at, word, (uint32_t)at, err) : put(out, place, line + at, 1, (uint32_t)at, err);
+		at += word > 0 ? word : 1;
+	}
+	return s != TTT_OK ? s : ttt__bytes_add(place, &end, sizeof(end), err);
+}

@@ -1,0 +1,497 @@
+/* The score of a log line, and learning it. What was tried and what it is worth: bench/RESULTS.md.
+ *
+ * A line whose kind was learned gets 1/2 for its surprise; another one 3/4 to 1, by h, the mean over its masked tokens of the nats beyond 3
+ * under the weights as they are before its block is learned. That is multiplied by 0.1 + its distance from the lines seen before (lexicon.h;
+ * half of it from the learned ones, half from all that came, so that a new word which explains three lines counts once), and by 1.25 where
+ * the line itself says that something went wrong. */
+#include "libttt/use/digest.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "libttt/state/state.h"
+#include "libttt/text/mask.h"
+#include "libttt/use/severity.h"
+
+static const double NATS = 3, HALF = 0.3; /* what a token may cost; h that is half way from 3/4 to 1 */
+static const double KNOWN = 0.5, NEW = 0.75, NEAR = 0.1, SEVERE = 1.25;
+static const double QUANTILE = 0.99, LEAST = 0.3, MOST = 0.4; /* of the stream's scores, above which lines are novel, within these bounds */
+enum {
+	CALIBRATION = 100,     /* lines before there is a threshold */
+	LINES_MAX = 65536,     /* kinds kept */
+	MODEL_BYTES = 1024,    /* of a line, that the model reads */
+	TOKENS = 1 << 15,      /* that it reads at once in any case; so that time goes by lines, beyond that .. */
+	TOKENS_A_LINE = 12     /* .. so many on the average of all lines: of a log in which no line is like another it sees a part */
+};
+
+struct ttt__fresh {
+	int32_t place;         /* in the lexicon */
+	size_t line;           /* of the block */
+	size_t first, n;       /* its tokens; 0: the model has not read it */
+	double known, any;     /* distances */
+};
+
+static double
+find_threshold(const struct ttt_digest *d)
+{
+	int64_t n = d->n_score / 2 < TTT__SCORES ? d->n_score / 2 : TTT__SCORES, above;
+	int64_t *count;
+	int64_t most = 0;
+	double found;
+
+	if (d->o.threshold > 0)
+		return d->o.threshold;
+	if (n < CALIBRATION / 2)
+		return 0;
+	count = ttt__new(65536, sizeof(*count));
+	if (count == NULL)
+		return LEAST;
+	for (int64_t i = d->n_score - n; i < d->n_score; i++)
+		count[d->score[i % TTT__SCORES]]++;
+	above = (int64_t)((1 - QUANTILE) * (double)n);
+	for (most = 65535; most > 0 && (above -= count[most]) >= 0;)
+		most--;
+	found = (double)most / 10000 + 0.0001;
+	free(count);
+	return fmin(fmax(found, LEAST), MOST);
+}
+
+enum ttt_status
+ttt_digest_create(struct ttt_digest **out, struct ttt_state *s, const struct ttt_digest_options *o, struct ttt_error *err)
+{
+	const struct ttt_model *m = s->model;
+	struct ttt_digest *d;
+	enum ttt_status status;
+
+	*out = NULL;
+	if (ttt_model_tokenizer(m) == NULL)
+		return ttt__fail(err, TTT_E_USAGE, "%s: has no tokenizer, so that it cannot read logs", ttt_model_name(m));
+	d = ttt__new(1, sizeof(*d));
+	if (d == NULL)
+		return ttt__fail_memory(err, "the digest");
+	d->state = s;
+	if (o != NULL)
+		d->o = *o;
+	status = ttt_encoder_create(&d->encoder, ttt_model_tokenizer(m), err);
+	if (status == TTT_OK)
+		status = ttt__digest_load(d, err);
+	if (status != TTT_OK) {
+		ttt_digest_free(d);
+		return status;
+	}
+	d->n_before = d->n_line;
+	d->threshold = find_threshold(d);
+	*out = d;
+	return TTT_OK;
+}
+
+void
+ttt_digest_free(struct ttt_digest *d)
+{
+	if (d == NULL)
+		return;
+	ttt__lexicon_free(&d->lexicon);
+	ttt_follow_free(d->follow);
+	ttt_encoder_free(d->encoder);
+	ttt__bytes_free(&d->mask);
+	ttt__bytes_free(&d->place);
+	ttt__bytes_free(&d->learn);
+	free(d->cursor);
+	free(d->fresh);
+	free(d->at);
+	free(d->ids.id);
+	free(d->nll);
+	free(d);
+}
+
+int64_t
+ttt_digest_n_line(const struct ttt_digest *d)
+{
+	return d->n_line;
+}
+
+double
+ttt_digest_threshold(const struct ttt_digest *d)
+{
+	return d->threshold;
+}
+
+struct ttt_follow *
+ttt_digest_follow(struct ttt_digest *d)
+{
+	return d->follow;
+}
+
+const char *
+ttt_digest_cursor(const struct ttt_digest *d)
+{
+	return d->cursor != NULL ? d->cursor : "";
+}
+
+enum ttt_status
+ttt_digest_set_cursor(struct ttt_digest *d, const char *cursor, struct ttt_error *err)
+{
+	char *copy = strdup(cursor);
+
+	if (copy == NULL)
+		return ttt__fail_memory(err, "the digest");
+	free(d->cursor);
+	d->cursor = copy;
+	return TTT_OK;
+}
+
+/* ---------------------------------------------------------------------------------------------- the model */
+
+/* The part of a masked line that the model reads, ended by a newline. */
+static enum ttt_status
+add_text(struct ttt__bytes *b, const unsigned char *mask, size_t n, struct ttt_error *err)
+{
+	enum ttt_status s = ttt__bytes_add(b, mask, n < MODEL_BYTES ? n : MODEL_BYTES, err);
+
+	return s != TTT_OK ? s : ttt__bytes_add(b, "\n", 1, err);
+}
+
+static void
+on_chunk(void *ctx, const struct ttt_chunk_report *r)
+{
+	struct ttt_digest *d = ctx;
+
+	for (int64_t i = 0; i < r->n; i++) {
+		int64_t at = r->first + i - d->base;
+
+		if (at >= 0 && at < d->ids.n)
+			d->nll[at] = r->nll[i];
+	}
+}
+
+/* Tokens of the fresh lines, each by itself, as far as the model may read. */
+static enum ttt_status
+make_tokens(struct ttt_digest *d, struct ttt_error *err)
+{
+	int64_t most = d->o.no_model ? 0 : TOKENS + TOKENS_A_LINE * (d->n_line - d->n_before) - d->n_read;
+	enum ttt_status s = TTT_OK;
+
+	d->ids.n = 0;
+	for (size_t i = 0; i < d->n_fresh && s == TTT_OK; i++) {
+		struct ttt__fresh *f = &d->fresh[i];
+		const struct ttt__lexicon_line *x = &d->lexicon.line[f->place];
+
+		f->first = (size_t)d->ids.n;
+		if (d->ids.n >= most)
+			continue;
+		d->learn.n = 0;
+		s = add_text(&d->learn, x->mask, x->n, err);
+		if (s == TTT_OK) {
+			ttt_encoder_continue(d->encoder);
+			s = ttt_encoder_feed(d->encoder, &d->ids, d->learn.p, d->learn.n, err);
+		}
+		if (s == TTT_OK)
+			s = ttt_encoder_end(d->encoder, &d->ids, err);
+		f->n = (size_t)d->ids.n - f->first;
+	}
+	d->n_read += d->ids.n;
+	return s;
+}
+
+/* Their losses under the weights as they are, one line after the other. */
+static enum ttt_status
+score_tokens(struct ttt_digest *d, struct ttt_error *err)
+{
+	struct ttt_session *session = NULL;
+	struct ttt_feed how = {.fn = on_chunk, .ctx = d};
+	enum ttt_status s = TTT_OK;
+
+	if ((size_t)d->ids.n > d->nll_capacity) {
+		free(d->nll);
+		d->nll_capacity = (size_t)d->ids.capacity;
+		d->nll = ttt__new(d->nll_capacity, sizeof(*d->nll));
+		if (d->nll == NULL) {
+			d->nll_capacity = 0;
+			s = ttt__fail_memory(err, "the digest");
+		}
+	}
+	if (s == TTT_OK)
+		s = ttt_session_clone(&session, ttt_state_session(d->state), err);
+	if (s == TTT_OK) {
+		memset(d->nll, 0, (size_t)d->ids.n * sizeof(*d->nll));
+		d->base = ttt_session_n_token(session);
+		s = ttt_session_feed(session, d->ids.id, d->ids.n, &how, err);
+	}
+	if (s == TTT_OK)
+		s = ttt_session_peek(session, d->base, on_chunk, d, err);
+	ttt_session_free(session);
+	return s;
+}
+
+/* h; HALF where the model has not read the line. */
+static double
+surprise(const struct ttt_digest *d, const struct ttt__fresh *f)
+{
+	double sum = 0;
+
+	if (f->n == 0 || d->threshold <= 0)
+		return HALF;
+	for (size_t i = 0; i < f->n; i++)
+		sum += fmax(0, (double)d->nll[f->first + i] - NATS);
+	return sum / (double)f->n;
+}
+
+/* ---------------------------------------------------------------------------------------------- marks */
+
+static void
+add_mark(struct ttt_digest_line *x, size_t start, size_t end)
+{
+	struct ttt_mark *last = x->n_mark > 0 ? &x->mark[x->n_mark - 1] : NULL;
+
+	if (last != NULL && start <= last->end + 2) /* words with a comma or a colon between them are one */
+		last->end = end;
+	else if (x->n_mark < TTT_MARKS)
+		x->mark[x->n_mark++] = (struct ttt_mark){start, end};
+}
+
+/* Where the masked line now in d->mask has its byte at in the line itself. */
+static size_t
+place_of(const struct ttt_digest *d, size_t at)
+{
+	uint32_t place;
+
+	memcpy(&place, d->place.p + at * sizeof(place), sizeof(place));
+	return place;
+}
+
+static void
+mark_unknown_words(const struct ttt_digest *d, struct ttt_digest_line *x)
+{
+	unsigned char word[TTT__LEXICON_WORD];
+	size_t at = 0, start, n;
+
+	while ((n = ttt__lexicon_next(d->mask.p, d->mask.n, &at, &start, word)) > 0)
+		if (!ttt__lexicon_knows(&d->lexicon, word, n))
+			add_mark(x, place_of(d, start), place_of(d, at));
+}
+
+/* All words are known: those of the tokens that cost most. */
+static void
+mark_tokens(const struct ttt_digest *d, const struct ttt__fresh *f, struct ttt_digest_line *x)
+{
+	const struct ttt_tokenizer *t = ttt_model_tokenizer(d->state->model);
+	size_t at = 0, n;
+	float most = 0;
+
+	for (size_t i = 0; i < f->n; i++)
+		most = fmaxf(most, d->nll[f->first + i]);
+	for (size_t i = 0; i < f->n && at < d->mask.n; i++, at += n) {
+		size_t end;
+
+		(void)ttt_tokenizer_bytes(t, d->ids.id[f->first + i], &n);
+		end = at + n < d->mask.n ? at + n : d->mask.n;
+		while (at < end && d->mask.p[at] == ' ' && n > 0)
+			at++, n--;
+		if (at < end && d->nll[f->first + i] >= fmaxf((float)NATS, most / 2))
+			add_mark(x, place_of(d, at), place_of(d, end));
+	}
+}
+
+/* ---------------------------------------------------------------------------------------------- blocks */
+
+static enum ttt_status
+reserve(struct ttt_digest *d, size_t n, struct ttt_error *err)
+{
+	if (n > d->at_capacity) {
+		int32_t *at = ttt__grow(d->at, n, sizeof(*at));
+
+		if (at != NULL)
+			d->at = at;
+		d->at_capacity = at != NULL ? n : d->at_capacity;
+	}
+	if (n > d->fresh_capacity) {
+		struct ttt__fresh *fresh = ttt__grow(d->fresh, n, sizeof(*fresh));
+
+		if (fresh != NULL)
+			d->fresh = fresh;
+		d->fresh_capacity = fresh != NULL ? n : d->fresh_capacity;
+	}
+	return n <= d->at_capacity && n <= d->fresh_capacity ? TTT_OK : ttt__fail_memory(err, "the digest");
+}
+
+/* Which kind each line is of; those of kinds that were not there become fresh. */
+static enum ttt_status
+sort_lines(struct ttt_digest *d, const struct ttt_digest_line *line, size_t n, struct ttt_error *err)
+{
+	enum ttt_status s = TTT_OK;
+
+	d->n_fresh = 0;
+	for (size_t i = 0; i < n && s == TTT_OK; i++) {
+		struct ttt__fresh *f = &d->fresh[d->n_fresh];
+
+		s = ttt__mask_line(&d->mask, &d->place, line[i].text, line[i].n, err);
+		if (s != TTT_OK)
+			break;
+		d->at[i] = ttt__lexicon_find(&d->lexicon, d->mask.p, d->mask.n);
+		if (d->at[i] >= 0) {
+			ttt__lexicon_again(&d->lexicon, d->at[i], d->n_line + (int64_t)i);
+			continue;
+		}
+		*f = (struct ttt__fresh){.line = i};
+		s = ttt__lexicon_distance(&d->lexicon, d->mask.p, d->mask.n, &f->known, &f->any, err);
+		if (s == TTT_OK)
+			s = ttt__lexicon_add(&d->lexicon, d->mask.p, d->mask.n, 1, d->n_line + (int64_t)i, &f->place, err);
+		d->at[i] = f->place;
+		d->n_fresh++;
+	}
+	return s;
+}
+
+static double
+score(double new, double distance, const char *text, size_t n)
+{
+	return new * (NEAR + distance) * (ttt__line_severe(text, n) ? SEVERE : 1) / ((NEAR + 1) * SEVERE);
+}
+
+static void
+note_score(struct ttt_digest *d, double x)
+{
+	d->score[d->n_score++ % TTT__SCORES] = (uint16_t)lround(x * 10000);
+}
+
+/* Lines that differ in numbers alone are alike. */
+static uint64_t
+kind_of(const struct ttt__lexicon_line *x)
+{
+	uint64_t kind = 0;
+	uint32_t start = 0;
+
+	for (uint32_t i = 1; i <= x->n; i++)
+		if (i == x->n || (x->mask[i] == '0' && x->mask[i - 1] == '0')) {
+			uint64_t part = ttt__hash(x->mask + start, i - start);
+
+			kind = ttt__hash((const uint64_t[]){kind, part}, 2 * sizeof(kind));
+			while (i < x->n && x->mask[i] == '0')
+				i++;
+			start = i;
+		}
+	return kind;
+}
+
+static enum ttt_status
+score_lines(struct ttt_digest *d, struct ttt_digest_line *line, size_t n, struct ttt_error *err)
+{
+	enum ttt_status s = TTT_OK;
+	size_t next = 0;
+
+	for (size_t i = 0; i < d->n_fresh; i++) {
+		const struct ttt__fresh *f = &d->fresh[i];
+		double h = surprise(d, f), new = NEW + (1 - NEW) * h / (HALF + h);
+
+		d->lexicon.line[f->place].score = score(new, (f->known + f->any) / 2, line[f->line].text, line[f->line].n);
+	}
+	for (size_t i = 0; i < n && s == TTT_OK; i++) {
+		const struct ttt__lexicon_line *x = &d->lexicon.line[d->at[i]];
+		bool fresh = next < d->n_fresh && d->fresh[next].line == i;
+
+		line[i].score = x->known ? score(KNOWN, 0, line[i].text, line[i].n) : x->score;
+		line[i].novel = d->threshold > 0 && line[i].score >= d->threshold;
+		line[i].kind = kind_of(x);
+		line[i].n_mark = 0;
+		if (fresh || x->known)
+			note_score(d, line[i].score);
+		else if (!line[i].novel) /* it would be known by now in a smaller block; an incident, however long, counts once */
+			note_score(d, score(KNOWN, 0, line[i].text, line[i].n));
+		if (line[i].novel) {
+			s = ttt__mask_line(&d->mask, &d->place, line[i].text, line[i].n, err);
+			if (s == TTT_OK)
+				mark_unknown_words(d, &line[i]);
+			if (s == TTT_OK && line[i].n_mark == 0 && fresh && d->fresh[next].n > 0)
+				mark_tokens(d, &d->fresh[next], &line[i]);
+		}
+		next += fresh;
+	}
+	return s;
+}
+
+/* The name under which the state counts what it read of logs. */
+static enum ttt_status
+name_source(struct ttt_state *s, struct ttt_error *err)
+{
+	const char *name;
+	int64_t n, i = 0;
+	bool is_log = false;
+
+	while (ttt_state_source_at(s, i++, &name, &n))
+		is_log = strcmp(name, "log") == 0;
+	return is_log ? TTT_OK : ttt_state_source(s, "log", err);
+}
+
+static enum ttt_status
+learn_lines(struct ttt_digest *d, struct ttt_error *err)
+{
+	enum ttt_status s = TTT_OK;
+
+	d->learn.n = 0;
+	for (size_t i = 0; i < d->n_fresh && s == TTT_OK; i++) {
+		struct ttt__lexicon_line *x = &d->lexicon.line[d->fresh[i].place];
+
+		if (d->threshold > 0 && x->score >= d->threshold && !d->o.learn_all)
+			continue;
+		ttt__lexicon_learned(&d->lexicon, d->fresh[i].place);
+		if (d->fresh[i].n > 0)
+			s = add_text(&d->learn, x->mask, x->n, err);
+	}
+	if (s == TTT_OK && d->learn.n > 0)
+		s = name_source(d->state, err);
+	if (s == TTT_OK && d->learn.n > 0)
+		s = ttt_state_absorb(d->state, d->learn.p, d->learn.n, NULL, NULL, err);
+	return s;
+}
+
+enum ttt_status
+ttt_digest_read(struct ttt_digest *d, struct ttt_digest_line *line, size_t n, struct ttt_error *err)
+{
+	enum ttt_status s = reserve(d, n, err);
+
+	ttt__lexicon_settle(&d->lexicon);
+	if (s == TTT_OK)
+		s = sort_lines(d, line, n, err);
+	if (s == TTT_OK)
+		s = make_tokens(d, err);
+	if (s == TTT_OK && d->ids.n > 0 && d->threshold > 0)
+		s = score_tokens(d, err);
+	if (s == TTT_OK)
+		s = score_lines(d, line, n, err);
+	if (s == TTT_OK)
+		s = learn_lines(d, err);
+	d->n_line += (int64_t)n;
+	if (s == TTT_OK && d->lexicon.n_line > 2 * LINES_MAX)
+		s = ttt__lexicon_trim(&d->lexicon, LINES_MAX, err);
+	return s;
+}
+
+enum ttt_status
+ttt_digest_accept(struct ttt_digest *d, const char *text, size_t n, struct ttt_error *err)
+{
+	int32_t place;
+	enum ttt_status s = ttt__mask_line(&d->mask, &d->place, text, n, err);
+
+	if (s != TTT_OK)
+		return s;
+	place = ttt__lexicon_find(&d->lexicon, d->mask.p, d->mask.n);
+	if (place < 0)
+		s = ttt__lexicon_add(&d->lexicon, d->mask.p, d->mask.n, 1, d->n_line, &place, err);
+	if (s != TTT_OK || d->lexicon.line[place].known)
+		return s;
+	ttt__lexicon_learned(&d->lexicon, place);
+	d->learn.n = 0;
+	s = add_text(&d->learn, d->mask.p, d->mask.n, err);
+	if (s == TTT_OK)
+		s = name_source(d->state, err);
+	return s != TTT_OK ? s : ttt_state_absorb(d->state, d->learn.p, d->learn.n, NULL, NULL, err);
+}
+
+enum ttt_status
+ttt_digest_finish(struct ttt_digest *d, struct ttt_error *err)
+{
+	enum ttt_status s = ttt__lexicon_trim(&d->lexicon, LINES_MAX, err);
+
+	return s != TTT_OK ? s : ttt__digest_store(d, err);
+}

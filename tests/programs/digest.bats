@@ -1,0 +1,282 @@
+# ttt-digest: the few new lines that are not as usual, and no line lost.
+# shellcheck disable=SC2154 # status, output, stderr, files and model are set by run and by common.bash
+load common
+
+# log FIRST LAST: lines of a quiet service, three kinds, with numbers.
+log() {
+	seq "$1" "$2" | awk '{
+		k = $1 % 3
+		t = sprintf("Nov 25 10:%02d:%02d host ", $1 / 60 % 60, $1 % 60)
+		if (k == 0) print t "sshd[" 1000 + $1 "]: Connection from 10.0.0." $1 % 250 " port " 40000 + $1
+		if (k == 1) print t "cron[" 2000 + $1 "]: session opened for user backup"
+		if (k == 2) print t "cron[" 2000 + $1 "]: session closed for user backup"
+	}'
+}
+
+more_setup() {
+	log 1 300 >first
+	TTT_MODEL=$model ttt-digest -q learned.ttt first
+}
+
+# A state that has read log, 300 lines, in this folder.
+start() {
+	cp "$files/first" log
+	ttt-digest -q s.ttt log
+}
+
+evil="Nov 25 11:00:00 host kernel: DANGER reactor coolant lost, shutting down turbine"
+
+@test "a first run learns, says so, and prints nothing" {
+	cp "$files/first" log
+	run --separate-stderr ttt-digest s.ttt log
+	[ "$status" -eq 0 ]
+	[ -z "$output" ]
+	[ "$stderr" = "ttt-digest: s.ttt: 300 lines learned; what is novel is known from the next run on" ]
+	[ "$(stat -c %a s.ttt)" = 600 ]
+}
+
+@test "nothing new, nothing printed; as usual, nothing printed" {
+	start
+	ok ttt-digest s.ttt log
+	[ -z "$output" ]
+	log 301 600 >>log
+	ok ttt-digest s.ttt log
+	[ -z "$output" ]
+}
+
+@test "a novel line is printed with its place, and stays novel until it is accepted" {
+	start
+	log 301 310 >>log
+	for _ in $(seq 1000); do echo "$evil"; done >>log
+	log 311 320 >>log
+	ok ttt-digest s.ttt log
+	[ "${#lines[@]}" -eq 1 ]
+	[[ $output == "log:311:0."*": $evil  (1000 alike)" ]]
+	for _ in 1 2 3; do
+		echo "$evil" >>log
+		run --separate-stderr ttt-digest s.ttt log
+		[[ $output == "log:"*": $evil" ]]
+		printf '%s\n' "$output" >report
+	done
+	ok ttt-digest -q --accept report s.ttt
+	echo "$evil" >>log
+	ok ttt-digest s.ttt log
+	[ -z "$output" ]
+}
+
+@test "--json rows are accepted too, counts left aside, control characters as they were" {
+	start
+	printf 'an evil \033[31mline\033[0m \302\233 \342\200\256 and \377 too\nsecond (3 alike)\n' >>log
+	ok ttt-digest --dry-run s.ttt log
+	[ "${#lines[@]}" -eq 2 ]
+	[[ $output != *$'\033'* ]]
+	ttt-digest --dry-run s.ttt log >report
+	ok ttt-digest --json --dry-run s.ttt log
+	[ "$(printf '%s\n' "$output" | jq -s 'length')" -eq 2 ]
+	cp s.ttt t.ttt
+	ttt-digest -q --accept report s.ttt
+	ok ttt-digest --dry-run s.ttt log
+	[ -z "$output" ]
+	ttt-digest --json --dry-run t.ttt log | grep second >report
+	ttt-digest -q --accept - t.ttt <report
+	ok ttt-digest --dry-run t.ttt log
+	[ "${#lines[@]}" -eq 1 ]
+	refuse "has no rows" ttt-digest --accept "$files/text" t.ttt
+}
+
+@test "--all --json has a row for every new line" {
+	start
+	log 301 303 >>log
+	echo "$evil" >>log
+	ok ttt-digest --dry-run --all --json s.ttt log
+	[ "$(printf '%s\n' "$output" | jq -c .line | tr '\n' ' ')" = "1 2 3 4 " ]
+	[ "$(printf '%s\n' "$output" | jq -c .file_line | tr '\n' ' ')" = "301 302 303 304 " ]
+	[ "$(printf '%s\n' "$output" | jq -r .novel | tr '\n' ' ')" = "false false false true " ]
+	[ "$(printf '%s\n' "$output" | tail -n 1 | jq -r '.text[.marks[0][0]:.marks[0][1]]')" = "kernel: DANGER reactor coolant lost, shutting down turbine" ]
+	ok ttt-digest --dry-run --all s.ttt log
+	[ "${#lines[@]}" -eq 4 ]
+}
+
+@test "--dry-run leaves the state as it is" {
+	start
+	cp s.ttt before
+	echo "$evil" >>log
+	ok ttt-digest --dry-run s.ttt log
+	[ -n "$output" ]
+	cmp s.ttt before
+}
+
+@test "the same input gives the same state" {
+	start
+	cmp s.ttt "$files/learned.ttt" || same_memory s.ttt "$files/learned.ttt"
+}
+
+@test "-n bounds the rows and says how many more there are" {
+	start
+	for w in alpha beta gamma delta; do echo "$w $w$w something that $w never said before"; done >>log
+	ok ttt-digest --dry-run -n 2 s.ttt log
+	[ "${#lines[@]}" -eq 3 ]
+	[ "${lines[2]}" = "... and 2 more kinds of novel lines (-n shows more)" ]
+}
+
+@test "--mail has headers when there is something to say, and only then" {
+	start
+	ok ttt-digest --mail s.ttt log
+	[ -z "$output" ]
+	echo "$evil" >>log
+	MAILTO=op@example.org ok ttt-digest --mail --dry-run s.ttt log
+	[ "${lines[0]}" = "To: op@example.org" ]
+	[[ ${lines[1]} == "Subject: 1 kind of novel log lines on "* ]]
+	refuse "--mail" ttt-digest --mail --json s.ttt log
+}
+
+@test "--ignore leaves lines out; a pattern that is none is named with its line" {
+	start
+	echo "$evil" >>log
+	printf '# reactors\n\nreactor .*lost\n' >rules
+	ok ttt-digest --ignore rules s.ttt log
+	[ -z "$output" ]
+	printf 'fine\n(\n' >rules
+	refuse "rules:2: not a pattern" ttt-digest --ignore rules s.ttt log
+	printf '(a+)+$\n' >rules
+	{ printf 'a%.0s' $(seq 5000); echo b; } >>log
+	ok ttt-digest -q --ignore rules --dry-run s.ttt log
+}
+
+@test "--color marks what is surprising" {
+	start
+	echo "$evil" >>log
+	ok ttt-digest --color=always --dry-run s.ttt log
+	[[ $output == *"host "$'\033[1m'"kernel: DANGER"* ]]
+	ok ttt-digest --dry-run s.ttt log
+	[[ $output != *$'\033'* ]]
+}
+
+@test "--threshold and --learn-all" {
+	start
+	echo "$evil" >>log
+	ok ttt-digest --dry-run --threshold 1 s.ttt log
+	[ -z "$output" ]
+	ok ttt-digest --learn-all s.ttt log
+	[ -n "$output" ]
+	echo "$evil" >>log
+	ok ttt-digest s.ttt log
+	[ -z "$output" ]
+	refuse "--threshold" ttt-digest --threshold 2 s.ttt log
+}
+
+@test "rotation by rename, by copy and truncation, and into .gz loses nothing" {
+	start
+	log 301 310 >>log
+	echo "first $evil" >>log
+	mv log log.1
+	log 311 320 >log
+	echo "second $evil" >>log
+	ok ttt-digest --all s.ttt log
+	[ "${#lines[@]}" -eq 22 ]
+	[[ $output == *"log.1:311:"*"first"* ]]
+	[[ $output == *"log:11:"*"second"* ]]
+	log 321 330 >>log
+	gzip log.1
+	mv log.1.gz log.2.gz
+	cp log log.1
+	: >log
+	log 331 350 >>log
+	ok ttt-digest --all s.ttt log
+	[ "${#lines[@]}" -eq 30 ]
+	ok ttt-digest --all s.ttt log
+	[ -z "$output" ]
+}
+
+@test "a last line without its end waits for it" {
+	start
+	printf 'Nov 25 12:00:00 host kernel: DANGER' >>log
+	ok ttt-digest --all s.ttt log
+	[ -z "$output" ]
+	echo ' reactor' >>log
+	ok ttt-digest --all s.ttt log
+	[[ $output == *"DANGER reactor" ]]
+}
+
+@test "standard input, several logs, one of which is not there" {
+	start
+	log 1 30 >other
+	run --separate-stderr ttt-digest --all s.ttt other missing log
+	[ "$status" -eq 2 ]
+	[ "${#lines[@]}" -eq 30 ]
+	[[ $stderr == *"missing: cannot open"* ]]
+	ok ttt-digest --all s.ttt other log
+	[ -z "$output" ]
+	echo "$evil" >line
+	run --separate-stderr ttt-digest --dry-run s.ttt - <line
+	[[ $output == "-:1:"*"$evil" ]]
+}
+
+@test "the journal is read on from its cursor" {
+	start
+	mkdir bin
+	cat >bin/journalctl <<-'END'
+	#!/bin/sh
+	echo "$*" >>calls
+	case $* in
+	*after-cursor=s=1*) echo "Nov 25 11:00:00 host kernel: DANGER reactor coolant lost"; echo "-- cursor: s=2" ;;
+	*) echo "Nov 25 10:00:01 host cron[2001]: session opened for user backup"; echo "-- cursor: s=1" ;;
+	esac
+	END
+	chmod +x bin/journalctl
+	PATH=$PWD/bin:$PATH ok ttt-digest --journal s.ttt
+	[ -z "$output" ]
+	PATH=$PWD/bin:$PATH ok ttt-digest --journal s.ttt
+	[[ $output == "journal:1:"*"DANGER"* ]]
+	[ "$(tail -n 1 calls)" = "--no-pager --quiet --output=short --show-cursor --after-cursor=s=1" ]
+	printf '#!/bin/sh\nexit 3\n' >bin/journalctl
+	PATH=$PWD/bin:$PATH run --separate-stderr ttt-digest --journal s.ttt
+	[ "$status" -eq 2 ]
+}
+
+@test "what cannot be written is not learned" {
+	start
+	cp s.ttt before
+	echo "$evil" >>log
+	run --separate-stderr sh -c 'ttt-digest s.ttt log >/dev/full'
+	[ "$status" -eq 2 ]
+	cmp s.ttt before
+	ok ttt-digest s.ttt log
+	[[ $output == *"$evil" ]]
+}
+
+@test "a state that another run holds: exit 75 after --wait" {
+	start
+	flock s.ttt.lock sleep 5 &
+	sleep 0.5
+	run --separate-stderr ttt-digest --wait 0.2 s.ttt log
+	[ "$status" -eq 75 ]
+	wait
+}
+
+@test "NULs, long lines, no lines, invalid bytes" {
+	start
+	{ printf 'a\0b\0c\n'; head -c 200000 /dev/zero | tr '\0' x; echo; printf '\377\376\n\n\r\n'; } >>log
+	ok ttt-digest --all --json s.ttt log
+	[ "${#lines[@]}" -eq 5 ]
+	[ "$(printf '%s\n' "${lines[1]}" | jq -r '.text | length')" -eq 65536 ]
+	ok ttt-digest --all s.ttt log
+	[ -z "$output" ]
+}
+
+@test "usage" {
+	refuse "state" ttt-digest
+	refuse "a log to read is missing" ttt-digest s.ttt
+	refuse "not '-'" ttt-digest - log
+	refuse "only once" ttt-digest s.ttt - -
+	refuse "Is a directory" ttt-digest s.ttt .
+}
+
+@test "damaged members of a state are refused" {
+	start
+	unpack s.ttt u
+	grep -q '"lines":300' u/digest.json
+	grep -q "session opened for user backup" u/digest.lines
+	printf 'not a state' >bad.ttt
+	refuse "bad.ttt" ttt-digest bad.ttt log
+}

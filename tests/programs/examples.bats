@@ -1,0 +1,61 @@
+# The files of examples/: the commands in them are run, with paths of this test's own.
+# shellcheck disable=SC2154 # status, output, stderr, files and model are set by run and by common.bash
+load common
+
+examples=$TTT_TESTS/../examples/digest
+
+# Two quiet logs, and a line that is none of theirs.
+setup_logs() {
+	seq 200 | awk '{ print "Nov 25 10:00:" $1 % 60 " host cron[" $1 "]: job " $1 % 7 " done" }' >syslog
+	seq 200 | awk '{ print "Nov 25 10:00:" $1 % 60 " host sshd[" $1 "]: Connection closed by 10.0.0." $1 % 250 }' >auth.log
+}
+
+@test "the cron line: silent while all is as usual, else the line that is not" {
+	setup_logs
+	mkdir lib
+	command=$(sed -n 's/^17 \* \* \* \* root  //p' "$examples/ttt-digest.cron" | sed "s#/var/lib/ttt#$PWD/lib#g; s#/var/log#$PWD#g")
+	ok sh -c "$command"
+	[ -z "$output" ]
+	ok sh -c "$command"
+	[ -z "$output" ]
+	echo "Nov 25 11:00:00 host kernel: reactor coolant lost" >>auth.log
+	ok sh -c "$command"
+	[[ $output == *"auth.log:201:"*"reactor coolant lost" ]]
+}
+
+@test "the service's command" {
+	setup_logs
+	mkdir bin
+	printf '#!/bin/sh\ncat syslog\necho "-- cursor: s=1"\n' >bin/journalctl
+	chmod +x bin/journalctl
+	command=$(sed -n 's#^ExecStart=/usr/local/bin/##p' "$examples/ttt-digest.service")
+	PATH=$PWD/bin:$PATH STATE_DIRECTORY=$PWD ok sh -c "$command"
+	[ -z "$output" ]
+	[ -s logs.ttt ]
+}
+
+@test "systemd finds nothing wrong with service and timer" {
+	command -v systemd-analyze >/dev/null || skip "systemd-analyze is not here"
+	sed "s#/usr/local/bin/ttt-digest#$(command -v ttt-digest)#" "$examples/ttt-digest.service" >ttt-digest.service
+	cp "$examples/ttt-digest.timer" .
+	run systemd-analyze verify --man=no ./ttt-digest.service ./ttt-digest.timer
+	[[ $output != *ttt-digest.* ]]
+}
+
+@test "logrotate's file rotates, and ttt-digest reads on" {
+	command -v logrotate >/dev/null || skip "logrotate is not here"
+	setup_logs
+	mv syslog app.log
+	sed "s#/var/log#$PWD#" "$examples/ttt-digest.logrotate" >conf
+	chmod 644 conf
+	ttt-digest -q s.ttt app.log
+	echo "one more" >>app.log
+	logrotate -f -s status conf
+	echo "and one" >app.log
+	ok ttt-digest --all s.ttt app.log
+	[ "${#lines[@]}" -eq 2 ]
+	logrotate -f -s status conf
+	echo "and another" >app.log
+	ok ttt-digest --all s.ttt app.log
+	[ "${#lines[@]}" -eq 1 ]
+}

@@ -1,0 +1,150 @@
+/* ttt-digest --accept: the lines of a report, as text or as JSON Lines, were as they should be. */
+#include <jansson.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "libttt/file.h"
+#include "tools/digest.h"
+
+enum { REPORT_BYTES = 256 << 20 };
+
+static int
+accept_text(struct digest *d, const char *text, size_t n)
+{
+	struct ttt_error err;
+
+	return ttt_digest_accept(d->d, text, n, &err) == TTT_OK ? TOOL_DONE : tool_fail(d->t, &err);
+}
+
+static int
+hex(char c)
+{
+	return c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+}
+
+/* The n hexadecimal digits at p as a number, or -1. */
+static int
+hex_number(const char *p, int n)
+{
+	int value = 0;
+
+	for (int i = 0; i < n; i++) {
+		if (hex(p[i]) < 0)
+			return -1;
+		value = 16 * value + hex(p[i]);
+	}
+	return value;
+}
+
+/* What tool_write_visible made of control characters and marks, back; in place. text ends with a NUL. */
+static size_t
+unescape(char *text, size_t n)
+{
+	size_t out = 0;
+
+	for (size_t i = 0; i < n;) {
+		int byte = text[i] == '\\' && text[i + 1] == 'x' ? hex_number(text + i + 2, 2) : -1;
+		int mark = text[i] == '\\' && text[i + 1] == 'u' ? hex_number(text + i + 2, 4) : -1;
+
+		if (byte >= 0) {
+			text[out++] = (char)byte;
+			i += 4;
+		} else if (mark >= 0x800) {
+			text[out++] = (char)(0xe0 | mark >> 12);
+			text[out++] = (char)(0x80 | (mark >> 6 & 0x3f));
+			text[out++] = (char)(0x80 | (mark & 0x3f));
+			i += 6;
+		} else {
+			text[out++] = text[i++];
+		}
+	}
+	return out;
+}
+
+/* Where the line begins in FILE:LINE:SCORE: TEXT; NULL: it is no row. */
+static char *
+row_text(char *row)
+{
+	for (char *at = strchr(row, ':'); at != NULL; at = strchr(at + 1, ':')) {
+		char *end = at + 1 + strspn(at + 1, "0123456789"), *score = end + 1, *after;
+
+		if (end == at + 1 || *end != ':')
+			continue;
+		after = score + strspn(score, "0123456789.");
+		if (after > score && after[0] == ':' && after[1] == ' ')
+			return after + 2;
+	}
+	return NULL;
+}
+
+/* The line as it is, and where something in it was made visible also as it was. */
+static int
+accept_row(struct digest *d, char *text)
+{
+	static const char alike[] = " alike)";
+	size_t n = strlen(text);
+	int status;
+
+	if (n > strlen(alike) && strcmp(text + n - strlen(alike), alike) == 0) {
+		char *open = memrchr(text, '(', n);
+
+		if (open != NULL && open - text >= 2 && open[-1] == ' ' && open[-2] == ' ')
+			n = (size_t)(open - text) - 2;
+	}
+	status = accept_text(d, text, n);
+	if (status == TOOL_DONE && memchr(text, '\\', n) != NULL)
+		status = accept_text(d, text, unescape(text, n));
+	return status;
+}
+
+static int
+accept_line(struct digest *d, char *line, int64_t *n_accepted)
+{
+	json_t *row = line[0] == '{' ? json_loads(line, JSON_ALLOW_NUL, NULL) : NULL;
+	const json_t *text = json_object_get(row, "text");
+	char *plain = row == NULL ? row_text(line) : NULL;
+	int status = TOOL_DONE;
+
+	if (json_is_string(text))
+		status = accept_text(d, json_string_value(text), json_string_length(text));
+	else if (plain != NULL)
+		status = accept_row(d, plain);
+	*n_accepted += json_is_string(text) || plain != NULL;
+	json_decref(row);
+	return status;
+}
+
+int
+digest_accept(struct digest *d)
+{
+	struct ttt_error err;
+	struct ttt__bytes b = {0};
+	int64_t n_accepted = 0;
+	int status = TOOL_DONE;
+
+	if (strcmp(d->accept, "-") == 0) {
+		char part[65536];
+		size_t n;
+
+		while ((n = fread(part, 1, sizeof(part), stdin)) > 0 && b.n < REPORT_BYTES && status == TOOL_DONE)
+			if (ttt__bytes_add(&b, part, n, &err) != TTT_OK)
+				status = tool_fail(d->t, &err);
+	} else if (ttt__file_read(&b, d->accept, REPORT_BYTES, &err) != TTT_OK) {
+		status = tool_fail(d->t, &err);
+	}
+	if (status == TOOL_DONE && ttt__bytes_add(&b, "\n", 2, &err) != TTT_OK) /* with a NUL behind it */
+		status = tool_fail(d->t, &err);
+	for (char *line = (char *)b.p, *end; status == TOOL_DONE && line < (char *)b.p + b.n - 1; line = end + 1) {
+		end = memchr(line, '\n', (size_t)((char *)b.p + b.n - line));
+		*end = '\0';
+		status = accept_line(d, line, &n_accepted);
+	}
+	ttt__bytes_free(&b);
+	if (status == TOOL_DONE && n_accepted == 0) {
+		tool_error(d->t, "%s: has no rows of a report", d->accept);
+		return TOOL_TROUBLE;
+	}
+	if (status == TOOL_DONE)
+		tool_note(d->t, "%lld rows accepted", (long long)n_accepted);
+	return status;
+}

@@ -1,0 +1,181 @@
+/* ttt-digest: new lines, from files, the journal or standard input, in blocks through the digest. */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+
+#include "tools/digest.h"
+
+enum { BLOCK_LINES = 256, BLOCK_BYTES = 1 << 20, LINE_BYTES = 1 << 16 };
+
+struct block {
+	struct digest *d;
+	struct ttt_digest_line line[BLOCK_LINES];
+	size_t at[BLOCK_LINES];        /* of the line's text */
+	int64_t number[BLOCK_LINES], in_file[BLOCK_LINES];
+	size_t n;
+	struct ttt__bytes text;
+	char *file;                    /* that the lines are of */
+	int64_t n_new;                 /* lines of the FILE so far */
+};
+
+static int
+flush(struct block *b)
+{
+	struct ttt_error err;
+	int status = TOOL_DONE;
+
+	for (size_t i = 0; i < b->n; i++)
+		b->line[i].text = (const char *)b->text.p + b->at[i];
+	if (b->n > 0 && ttt_digest_read(b->d->d, b->line, b->n, &err) != TTT_OK)
+		return tool_fail(b->d->t, &err);
+	for (size_t i = 0; i < b->n && status == TOOL_DONE; i++)
+		status = digest_report_line(b->d, b->file, b->number[i], b->in_file[i], &b->line[i]);
+	b->n = 0;
+	b->text.n = 0;
+	return status;
+}
+
+static int
+add(struct block *b, const char *file, const char *text, size_t n, int64_t in_file)
+{
+	struct ttt_error err;
+	int status = TOOL_DONE;
+
+	b->n_new++;
+	if (digest_rules_match(b->d->rules, text, n))
+		return TOOL_DONE;
+	if (b->file == NULL || strcmp(b->file, file) != 0 || b->n == BLOCK_LINES || b->text.n > BLOCK_BYTES)
+		status = flush(b);
+	if (b->file == NULL || strcmp(b->file, file) != 0) {
+		free(b->file);
+		b->file = strdup(file);
+	}
+	if (status != TOOL_DONE)
+		return status;
+	b->at[b->n] = b->text.n;
+	b->number[b->n] = b->n_new;
+	b->in_file[b->n] = in_file;
+	if (b->file == NULL || ttt__bytes_add(&b->text, text, n, &err) != TTT_OK || ttt__bytes_add(&b->text, "", 1, &err) != TTT_OK) {
+		tool_error(b->d->t, "%s: out of memory", file);
+		return TOOL_TROUBLE;
+	}
+	b->line[b->n++].n = n;
+	return TOOL_DONE;
+}
+
+static void
+note(void *ctx, const char *text)
+{
+	tool_note(ctx, "%s", text);
+}
+
+/* A log that cannot be read is reported and passed over. */
+static int
+read_file(struct block *b, const char *path)
+{
+	struct digest *d = b->d;
+	struct ttt_follow *f = ttt_digest_follow(d->d);
+	struct ttt_follow_line line;
+	struct ttt_error err;
+	enum ttt_status s = ttt_follow_begin(f, path, note, d->t, &err);
+	int status = TOOL_DONE;
+
+	while (s == TTT_OK && status == TOOL_DONE && (s = ttt_follow_next(f, &line, &err)) == TTT_OK && line.text != NULL)
+		status = add(b, line.file, line.text, line.n, line.number);
+	if (status == TOOL_DONE)
+		status = flush(b);
+	if (s == TTT_E_MEMORY)
+		return tool_fail(d->t, &err);
+	if (s != TTT_OK) {
+		tool_fail(d->t, &err);
+		d->n_failed++;
+	}
+	return status;
+}
+
+/* Lines of a stream that has no place to go on from. The journal's last line names its cursor. */
+static int
+read_stream(struct block *b, FILE *f, const char *name, bool journal)
+{
+	static const char cursor[] = "-- cursor: ";
+	struct ttt_error err;
+	char *text = NULL;
+	size_t capacity = 0;
+	ssize_t n;
+	int status = TOOL_DONE;
+
+	while (status == TOOL_DONE && (n = getline(&text, &capacity, f)) >= 0) {
+		if (n > 0 && text[n - 1] == '\n')
+			text[--n] = '\0';
+		if (journal && strncmp(text, cursor, strlen(cursor)) == 0) {
+			if (ttt_digest_set_cursor(b->d->d, text + strlen(cursor), &err) != TTT_OK)
+				status = tool_fail(b->d->t, &err);
+		} else {
+			status = add(b, name, text, n < LINE_BYTES ? (size_t)n : LINE_BYTES, b->n_new + 1);
+		}
+	}
+	free(text);
+	if (ferror(f)) {
+		tool_error(b->d->t, "%s: cannot read: %s", name, strerror(errno));
+		b->d->n_failed++;
+	}
+	return status == TOOL_DONE ? flush(b) : status;
+}
+
+/* What systemd's journal has since the cursor. */
+static int
+read_journal(struct block *b)
+{
+	const char *cursor = ttt_digest_cursor(b->d->d);
+	char *command = NULL;
+	FILE *f;
+	int status, end;
+
+	if (strpbrk(cursor, "'\\\n") != NULL) {
+		tool_error(b->d->t, "%s: the journal's cursor is not what it should be", b->d->path);
+		return TOOL_TROUBLE;
+	}
+	if (asprintf(&command, "exec journalctl --no-pager --quiet --output=short --show-cursor%s%s%s", cursor[0] != '\0' ? " --after-cursor='" : "",
+	        cursor, cursor[0] != '\0' ? "'" : "") < 0) {
+		tool_error(b->d->t, "the journal: out of memory");
+		return TOOL_TROUBLE;
+	}
+	f = popen(command, "re");
+	free(command);
+	if (f == NULL) {
+		tool_error(b->d->t, "journalctl: cannot be started: %s", strerror(errno));
+		return TOOL_TROUBLE;
+	}
+	status = read_stream(b, f, "journal", true);
+	end = pclose(f);
+	if (status == TOOL_DONE && (end == -1 || !WIFEXITED(end) || WEXITSTATUS(end) != 0)) {
+		tool_error(b->d->t, "journalctl: did not end well");
+		b->d->n_failed++;
+	}
+	return status;
+}
+
+int
+digest_read(struct digest *d)
+{
+	struct block *b = ttt__new(1, sizeof(*b));
+	int status = TOOL_DONE;
+
+	if (b == NULL) {
+		tool_error(d->t, "the digest: out of memory");
+		return TOOL_TROUBLE;
+	}
+	b->d = d;
+	for (size_t i = 0; i < d->n_name && status == TOOL_DONE; i++) {
+		b->n_new = 0;
+		status = strcmp(d->name[i], "-") == 0 ? read_stream(b, stdin, "-", false) : read_file(b, d->name[i]);
+	}
+	b->n_new = 0;
+	if (status == TOOL_DONE && d->journal)
+		status = read_journal(b);
+	ttt__bytes_free(&b->text);
+	free(b->file);
+	free(b);
+	return status;
+}

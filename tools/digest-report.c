@@ -1,0 +1,192 @@
+/* ttt-digest: what it prints. A row of text is FILE:LINE:SCORE: TEXT, and behind it, of alike lines, how many and which is the last. */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "tools/digest.h"
+
+enum { GROUPS = 10000, TEXT_BYTES = 1000 }; /* kinds kept; of a line's text that is shown to people */
+
+static void
+write_marked(const struct digest *d, const struct ttt_digest_line *x)
+{
+	size_t n = x->n < TEXT_BYTES ? x->n : TEXT_BYTES, at = 0;
+
+	for (int i = 0; i < x->n_mark && d->color && x->mark[i].end <= n; i++) {
+		tool_write_visible(stdout, x->text + at, x->mark[i].start - at);
+		fputs("\033[1m", stdout);
+		tool_write_visible(stdout, x->text + x->mark[i].start, x->mark[i].end - x->mark[i].start);
+		fputs("\033[0m", stdout);
+		at = x->mark[i].end;
+	}
+	tool_write_visible(stdout, x->text + at, n - at);
+	if (n < x->n)
+		fputs("...", stdout);
+}
+
+static void
+write_json(const char *file, int64_t number, int64_t in_file, const struct ttt_digest_line *x, const struct digest_group *g)
+{
+	printf("{\"v\":1,\"file\":");
+	tool_write_json(stdout, file, strlen(file));
+	printf(",\"line\":%lld,\"file_line\":%lld,\"score\":%.4f,\"novel\":%s", (long long)number, (long long)in_file, x->score,
+	    x->novel ? "true" : "false");
+	if (g != NULL)
+		printf(",\"count\":%lld,\"last\":%lld", (long long)g->count, (long long)g->last);
+	printf(",\"marks\":[");
+	for (int i = 0; i < x->n_mark; i++)
+		printf("%s[%zu,%zu]", i > 0 ? "," : "", x->mark[i].start, x->mark[i].end);
+	printf("],\"text\":");
+	tool_write_json(stdout, x->text, x->n);
+	puts("}");
+}
+
+static void
+write_text(const struct digest *d, const char *file, int64_t in_file, const struct ttt_digest_line *x, const struct digest_group *g)
+{
+	tool_write_visible(stdout, file, strlen(file));
+	printf(":%lld:%.2f: ", (long long)in_file, x->score);
+	write_marked(d, x);
+	if (g != NULL && g->count > 1)
+		printf("  (%lld alike)", (long long)g->count);
+	putchar('\n');
+}
+
+static struct digest_group *
+new_group(struct digest *d, const char *file, const struct ttt_digest_line *line)
+{
+	struct digest_group *g = ttt__new(1, sizeof(*g));
+	char *text = ttt__new(line->n + 1, 1);
+	struct ttt_error err;
+
+	if (g != NULL)
+		*g = (struct digest_group){.kind = line->kind, .line = *line, .file = strdup(file)};
+	if (g == NULL || text == NULL || g->file == NULL || ttt__names_reserve(&d->kinds, d->n_group + 1, &err) != TTT_OK) {
+		tool_error(d->t, "the report: out of memory");
+		free(text);
+		if (g != NULL)
+			free(g->file);
+		free(g);
+		return NULL;
+	}
+	memcpy(text, line->text, line->n);
+	g->line.text = text;
+	return g;
+}
+
+static int
+add_group(struct digest *d, const char *file, int64_t number, int64_t in_file, const struct ttt_digest_line *line)
+{
+	struct digest_group *g;
+
+	if (d->n_group == GROUPS) {
+		d->n_lost++;
+		return TOOL_DONE;
+	}
+	if (d->n_group == d->group_capacity) {
+		size_t capacity = 2 * d->group_capacity + 64;
+		struct digest_group **grown = ttt__grow(d->group, capacity, sizeof(*grown));
+
+		if (grown == NULL) {
+			tool_error(d->t, "the report: out of memory");
+			return TOOL_TROUBLE;
+		}
+		d->group = grown;
+		d->group_capacity = capacity;
+	}
+	g = new_group(d, file, line);
+	if (g == NULL)
+		return TOOL_TROUBLE;
+	g->first = g->last = number;
+	g->first_in_file = in_file;
+	g->count = 1;
+	ttt__names_add(&d->kinds, &g->kind, sizeof(g->kind), (int32_t)d->n_group);
+	d->group[d->n_group++] = g;
+	return TOOL_DONE;
+}
+
+int
+digest_report_line(struct digest *d, const char *file, int64_t number, int64_t in_file, const struct ttt_digest_line *line)
+{
+	int32_t place;
+
+	if (d->all) {
+		if (d->json)
+			write_json(file, number, in_file, line, NULL);
+		else
+			write_text(d, file, in_file, line, NULL);
+		return TOOL_DONE;
+	}
+	if (!line->novel)
+		return TOOL_DONE;
+	place = ttt__names_find(&d->kinds, &line->kind, sizeof(line->kind));
+	if (place < 0)
+		return add_group(d, file, number, in_file, line);
+	d->group[place]->count++;
+	d->group[place]->last = number;
+	if (line->score > d->group[place]->line.score)
+		d->group[place]->line.score = line->score;
+	return TOOL_DONE;
+}
+
+static int
+most_novel_first(const void *a, const void *b)
+{
+	const struct digest_group *x = *(struct digest_group *const *)a, *y = *(struct digest_group *const *)b;
+
+	return x->line.score != y->line.score ? (x->line.score < y->line.score ? 1 : -1) : (x->first > y->first) - (x->first < y->first);
+}
+
+/* Headers for sendmail -t. No text of a log goes into them. */
+static void
+write_headers(const struct digest *d)
+{
+	const char *to = getenv("MAILTO");
+	char host[256] = "localhost";
+
+	(void)gethostname(host, sizeof(host) - 1);
+	printf("To: ");
+	tool_write_visible(stdout, to != NULL && to[0] != '\0' ? to : "root", strlen(to != NULL && to[0] != '\0' ? to : "root"));
+	printf("\nSubject: %zu kind%s of novel log lines on ", d->n_group, d->n_group == 1 ? "" : "s");
+	tool_write_visible(stdout, host, strlen(host));
+	puts("\nAuto-Submitted: auto-generated\nMIME-Version: 1.0\nContent-Type: text/plain; charset=utf-8\nContent-Transfer-Encoding: 8bit\n");
+}
+
+int
+digest_report_end(struct digest *d)
+{
+	size_t n = d->n_group < (size_t)d->most ? d->n_group : (size_t)d->most;
+
+	if (d->n_group > 0)
+		qsort(d->group, d->n_group, sizeof(struct digest_group *), most_novel_first);
+	if (d->mail && n > 0)
+		write_headers(d);
+	for (size_t i = 0; i < n; i++) {
+		const struct digest_group *g = d->group[i];
+
+		if (d->json)
+			write_json(g->file, g->first, g->first_in_file, &g->line, g);
+		else
+			write_text(d, g->file, g->first_in_file, &g->line, g);
+	}
+	if (d->n_group > n && !d->json)
+		printf("... and %zu more kinds of novel lines (-n shows more)\n", d->n_group - n);
+	if (fflush(stdout) != 0 || ferror(stdout)) {
+		tool_error(d->t, "standard output: cannot write the report: %s", strerror(errno));
+		return TOOL_TROUBLE;
+	}
+	return TOOL_DONE;
+}
+
+void
+digest_report_free(struct digest *d)
+{
+	for (size_t i = 0; i < d->n_group; i++) {
+		free((char *)d->group[i]->line.text);
+		free(d->group[i]->file);
+		free(d->group[i]);
+	}
+	free(d->group);
+	ttt__names_free(&d->kinds);
+}

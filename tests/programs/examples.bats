@@ -59,3 +59,26 @@ setup_logs() {
 	ok ttt-digest --all s.ttt app.log
 	[ "${#lines[@]}" -eq 1 ]
 }
+
+@test "every one-line example of the manual pages runs" {
+	command -v jq >/dev/null || skip "jq is not here"
+	setup_logs
+	mkdir -p src backup lib
+	printf '/* Replay of the journal at mount: where is it replayed? Here. */\nint journal_replay(void);\n' >src/journal.c
+	printf '/* States are locked by flock: how long a run waits is its own choice. */\nint lock_state(void);\n' >src/lock.c
+	git init -q . && git add src && git -c user.name=t -c user.email=t@example.org commit -qm one
+	cp "$files/text" big.log && cp "$files/text2" today.txt && cp today.txt today.log && cp today.txt file
+	cp src/lock.c new.c && cp syslog yesterday && xz -k today.txt && mv today.txt.xz mail.xz
+	cp "$model/tokenizer.json" .
+	printf 'where is the journal replayed?\nhow are states locked?\n' >questions.txt
+	ttt-absorb -r -o state.ttt src && cp state.ttt old.ttt && cp state.ttt tree.ttt && cp state.ttt backup/
+	for page in "$TTT_TESTS"/../man/*.1; do
+		sed -n '/^\.Sh EXAMPLES/,/^\.Sh [^E]/s/^\.Dl //p' "$page" |
+			sed "s/\\\\(dq/\"/g; s/^17 \* \* \* \* root //; s#/var/lib/ttt#lib#g; s#/var/log/##g" >commands
+		[ -s commands ] || continue
+		while IFS= read -r command; do
+			echo "$command"
+			sh -c "$command" </dev/null >out 2>err || { cat err; return 1; }
+		done <commands
+	done
+}

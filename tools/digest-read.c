@@ -1,8 +1,11 @@
 /* ttt-digest: new lines, from files, the journal or standard input, in blocks through the digest. */
 #include <errno.h>
+#include <fcntl.h>
+#include <spawn.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
+#include <unistd.h>
 
 #include "tools/digest.h"
 
@@ -123,33 +126,56 @@ read_stream(struct block *b, FILE *f, const char *name, bool journal)
 	return status == TOOL_DONE ? flush(b) : status;
 }
 
+/* Start journalctl with its output in a pipe: *f. 0, or why not, as errno has it. */
+static int
+start_journalctl(const char *cursor, pid_t *pid, FILE **f)
+{
+	char after[] = "--after-cursor", *with = strdup(cursor);
+	char *const argv[] = {(char[]){"journalctl"}, (char[]){"--no-pager"}, (char[]){"--quiet"}, (char[]){"--output=short"},
+	    (char[]){"--show-cursor"}, cursor[0] != '\0' ? after : NULL, with, NULL};
+	posix_spawn_file_actions_t actions;
+	int end[2], why;
+
+	if (with == NULL)
+		return ENOMEM;
+	if (pipe2(end, O_CLOEXEC) != 0) {
+		why = errno;
+		free(with);
+		return why;
+	}
+	why = posix_spawn_file_actions_init(&actions);
+	if (why == 0) {
+		why = posix_spawn_file_actions_adddup2(&actions, end[1], STDOUT_FILENO);
+		if (why == 0)
+			why = posix_spawnp(pid, argv[0], &actions, NULL, argv, environ);
+		(void)posix_spawn_file_actions_destroy(&actions);
+	}
+	close(end[1]);
+	*f = why == 0 ? fdopen(end[0], "r") : NULL;
+	if (*f == NULL)
+		close(end[0]);
+	free(with);
+	return why;
+}
+
 /* What systemd's journal has since the cursor. */
 static int
 read_journal(struct block *b)
 {
-	const char *cursor = ttt_digest_cursor(b->d->d);
-	char *command = NULL;
-	FILE *f;
-	int status, end;
+	FILE *f = NULL;
+	pid_t pid;
+	int status, end = -1, why = start_journalctl(ttt_digest_cursor(b->d->d), &pid, &f);
 
-	if (strpbrk(cursor, "'\\\n") != NULL) {
-		tool_error(b->d->t, "%s: the journal's cursor is not what it should be", b->d->path);
+	if (why != 0) {
+		tool_error(b->d->t, "journalctl: cannot be started: %s", strerror(why));
 		return TOOL_TROUBLE;
 	}
-	if (asprintf(&command, "exec journalctl --no-pager --quiet --output=short --show-cursor%s%s%s", cursor[0] != '\0' ? " --after-cursor='" : "",
-	        cursor, cursor[0] != '\0' ? "'" : "") < 0) {
-		tool_error(b->d->t, "the journal: out of memory");
-		return TOOL_TROUBLE;
-	}
-	f = popen(command, "re");
-	free(command);
-	if (f == NULL) {
-		tool_error(b->d->t, "journalctl: cannot be started: %s", strerror(errno));
-		return TOOL_TROUBLE;
-	}
-	status = read_stream(b, f, "journal", true);
-	end = pclose(f);
-	if (status == TOOL_DONE && (end == -1 || !WIFEXITED(end) || WEXITSTATUS(end) != 0)) {
+	status = f != NULL ? read_stream(b, f, "journal", true) : TOOL_DONE;
+	if (f != NULL)
+		(void)fclose(f);
+	while (waitpid(pid, &end, 0) < 0 && errno == EINTR)
+		;
+	if (status == TOOL_DONE && (f == NULL || !WIFEXITED(end) || WEXITSTATUS(end) != 0)) {
 		tool_error(b->d->t, "journalctl: did not end well");
 		b->d->n_failed++;
 	}

@@ -86,7 +86,7 @@ add_group(struct digest *d, const char *file, int64_t number, int64_t in_file, c
 	}
 	if (d->n_group == d->group_capacity) {
 		size_t capacity = 2 * d->group_capacity + 64;
-		struct digest_group **grown = ttt__grow(d->group, capacity, sizeof(*grown));
+		struct digest_group **grown = ttt__grow(d->group, capacity, sizeof(struct digest_group *));
 
 		if (grown == NULL) {
 			tool_error(d->t, "the report: out of memory");

@@ -25,7 +25,7 @@ add_rule(struct digest *d, const char *text, size_t n, int64_t number)
 	PCRE2_SIZE at;
 	int code;
 
-	grown = ttt__grow(r->code, r->n + 1, sizeof(*grown));
+	grown = ttt__grow(r->code, r->n + 1, sizeof(pcre2_code *));
 	if (grown == NULL) {
 		tool_error(d->t, "%s: out of memory", d->ignore);
 		return TOOL_TROUBLE;

@@ -462,7 +462,7 @@ ttt_digest_read(struct ttt_digest *d, struct ttt_digest_line *line, size_t n, st
 	if (s == TTT_OK)
 		s = learn_lines(d, err);
 	d->n_line += (int64_t)n;
-	if (s == TTT_OK && d->lexicon.n_line > 2 * LINES_MAX)
+	if (s == TTT_OK && d->lexicon.n_line > (size_t)2 * LINES_MAX)
 		s = ttt__lexicon_trim(&d->lexicon, LINES_MAX, err);
 	return s;
 }

@@ -308,7 +308,7 @@ enum ttt_status
 ttt__lexicon_trim(struct ttt__lexicon *l, size_t most_lines, struct ttt_error *err)
 {
 	struct ttt__lexicon kept = {0};
-	struct ttt__lexicon_line **order = ttt__new(l->n_line + 1, sizeof(*order));
+	struct ttt__lexicon_line **order = ttt__new(l->n_line + 1, sizeof(struct ttt__lexicon_line *));
 	enum ttt_status s = TTT_OK;
 	size_t n = 0;
 
@@ -317,7 +317,7 @@ ttt__lexicon_trim(struct ttt__lexicon *l, size_t most_lines, struct ttt_error *e
 	for (size_t i = 0; i < l->n_line; i++)
 		if (l->line[i].known)
 			order[n++] = &l->line[i];
-	qsort(order, n, sizeof(*order), later_first);
+	qsort(order, n, sizeof(struct ttt__lexicon_line *), later_first);
 	for (size_t i = 0; i < n; i++)
 		order[i]->known = i < most_lines;
 	free(order);

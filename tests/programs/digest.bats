@@ -219,7 +219,7 @@ evil="Nov 25 11:00:00 host kernel: DANGER reactor coolant lost, shutting down tu
 	#!/bin/sh
 	echo "$*" >>calls
 	case $* in
-	*after-cursor=s=1*) echo "Nov 25 11:00:00 host kernel: DANGER reactor coolant lost"; echo "-- cursor: s=2" ;;
+	*"after-cursor s=1"*) echo "Nov 25 11:00:00 host kernel: DANGER reactor coolant lost"; echo "-- cursor: s=2" ;;
 	*) echo "Nov 25 10:00:01 host cron[2001]: session opened for user backup"; echo "-- cursor: s=1" ;;
 	esac
 	END
@@ -228,7 +228,7 @@ evil="Nov 25 11:00:00 host kernel: DANGER reactor coolant lost, shutting down tu
 	[ -z "$output" ]
 	PATH=$PWD/bin:$PATH ok ttt-digest --journal s.ttt
 	[[ $output == "journal:1:"*"DANGER"* ]]
-	[ "$(tail -n 1 calls)" = "--no-pager --quiet --output=short --show-cursor --after-cursor=s=1" ]
+	[ "$(tail -n 1 calls)" = "--no-pager --quiet --output=short --show-cursor --after-cursor s=1" ]
 	printf '#!/bin/sh\nexit 3\n' >bin/journalctl
 	PATH=$PWD/bin:$PATH run --separate-stderr ttt-digest --journal s.ttt
 	[ "$status" -eq 2 ]

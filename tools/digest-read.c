@@ -163,7 +163,7 @@ static int
 read_journal(struct block *b)
 {
 	FILE *f = NULL;
-	pid_t pid;
+	pid_t pid = -1;
 	int status, end = -1, why = start_journalctl(ttt_digest_cursor(b->d->d), &pid, &f);
 
 	if (why != 0) {

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "libttt/file.h"
+#include "libttt/text/names.h"
 #include "tools/digest.h"
 
 enum { REPORT_BYTES = 256 << 20 };
@@ -16,12 +17,6 @@ accept_text(struct digest *d, const char *text, size_t n)
 	return ttt_digest_accept(d->d, text, n, &err) == TTT_OK ? TOOL_DONE : tool_fail(d->t, &err);
 }
 
-static int
-hex(char c)
-{
-	return c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
-
 /* The n hexadecimal digits at p as a number, or -1. */
 static int
 hex_number(const char *p, int n)
@@ -29,9 +24,11 @@ hex_number(const char *p, int n)
 	int value = 0;
 
 	for (int i = 0; i < n; i++) {
-		if (hex(p[i]) < 0)
+		int digit = ttt__hex_digit(p[i]);
+
+		if (digit < 0)
 			return -1;
-		value = 16 * value + hex(p[i]);
+		value = 16 * value + digit;
 	}
 	return value;
 }

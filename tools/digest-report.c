@@ -80,10 +80,8 @@ add_group(struct digest *d, const char *file, int64_t number, int64_t in_file, c
 {
 	struct digest_group *g;
 
-	if (d->n_group == GROUPS) {
-		d->n_lost++;
+	if (d->n_group == GROUPS) /* they are not learned either, and come again */
 		return TOOL_DONE;
-	}
 	if (d->n_group == d->group_capacity) {
 		size_t capacity = 2 * d->group_capacity + 64;
 		struct digest_group **grown = ttt__grow(d->group, capacity, sizeof(struct digest_group *));
@@ -145,9 +143,11 @@ write_headers(const struct digest *d)
 	const char *to = getenv("MAILTO");
 	char host[256] = "localhost";
 
+	if (to == NULL || to[0] == '\0')
+		to = "root";
 	(void)gethostname(host, sizeof(host) - 1);
 	printf("To: ");
-	tool_write_visible(stdout, to != NULL && to[0] != '\0' ? to : "root", strlen(to != NULL && to[0] != '\0' ? to : "root"));
+	tool_write_visible(stdout, to, strlen(to));
 	printf("\nSubject: %zu kind%s of novel log lines on ", d->n_group, d->n_group == 1 ? "" : "s");
 	tool_write_visible(stdout, host, strlen(host));
 	puts("\nAuto-Submitted: auto-generated\nMIME-Version: 1.0\nContent-Type: text/plain; charset=utf-8\nContent-Transfer-Encoding: 8bit\n");

@@ -30,7 +30,7 @@ struct digest {
 	struct ttt_digest *d;
 	struct digest_rules *rules;
 	struct digest_group **group; /* [n_group] in the order in which they came */
-	size_t n_group, group_capacity, n_lost; /* n_lost: lines of further kinds, more than are kept */
+	size_t n_group, group_capacity;
 	struct ttt__names kinds; /* a group's kind to its place */
 	int64_t n_failed;        /* logs that could not be read; each was reported */
 };

@@ -24,6 +24,7 @@
 #include "libttt/state/curve.h"
 #include "libttt/state/manifest.h"
 #include "libttt/state/passages.h"
+#include "libttt/text/names.h"
 
 /* A member that this version does not know, kept to be written again. */
 struct ttt__extra {
@@ -74,10 +75,5 @@ int64_t ttt__state_rows(const struct ttt_model *m, int64_t n_done);
 
 /* What the manifest says of a state, members apart. */
 enum ttt_status ttt__state_manifest(struct ttt_state *s, struct ttt__manifest *m, struct ttt_error *err);
-
-/* A name without backslash, control bytes and DEL, which become \xNN; out holds 4 * strlen(name) + 1. And back, in
- * place; false where an escape is none. */
-void ttt__name_escape(char *out, const char *name);
-bool ttt__name_unescape(char *name);
 
 #endif

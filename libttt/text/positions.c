@@ -6,6 +6,7 @@
 
 #include "libttt/model/checksum.h"
 #include "libttt/model/json.h"
+#include "libttt/text/names.h"
 
 enum { VERSION = 1, DEPTH = 4, MAX_VALUES = 1 << 22 };
 
@@ -97,43 +98,16 @@ escape(const char *path)
 	return out;
 }
 
-static int
-digit(char c)
-{
-	if (c >= '0' && c <= '9')
-		return c - '0';
-	return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
-
 /* The path that escape makes this of, in place; false where it makes this of none. */
 static bool
 unescape(char *s)
 {
-	char *out = s, *again, *whole = strdup(s);
-	const char *start = s;
-	bool same = whole != NULL;
+	char *whole = strdup(s), *again = whole != NULL && ttt__name_unescape(s) ? escape(s) : NULL;
+	bool same = again != NULL && strcmp(again, whole) == 0;
 
-	for (; same && *s != '\0'; s++) {
-		int high, low;
-
-		if (*s != '\\') {
-			*out++ = *s;
-			continue;
-		}
-		high = s[1] == 'x' ? digit(s[2]) : -1;
-		low = high >= 0 ? digit(s[3]) : -1;
-		same = low >= 0 && high * 16 + low > 0;
-		if (same) {
-			*out++ = (char)(high * 16 + low);
-			s += 3;
-		}
-	}
-	*out = '\0';
-	again = same ? escape(start) : NULL;
-	same = again != NULL && strcmp(again, whole) == 0;
 	free(again);
 	free(whole);
-	return same && start[0] == '/';
+	return same && s[0] == '/';
 }
 
 static int64_t

@@ -423,6 +423,15 @@ name_source(struct ttt_state *s, struct ttt_error *err)
 	return is_log ? TTT_OK : ttt_state_source(s, "log", err);
 }
 
+/* Let the model learn d->learn. */
+static enum ttt_status
+learn_text(struct ttt_digest *d, struct ttt_error *err)
+{
+	enum ttt_status s = d->learn.n > 0 ? name_source(d->state, err) : TTT_OK;
+
+	return s != TTT_OK || d->learn.n == 0 ? s : ttt_state_absorb(d->state, d->learn.p, d->learn.n, NULL, NULL, err);
+}
+
 static enum ttt_status
 learn_lines(struct ttt_digest *d, struct ttt_error *err)
 {
@@ -438,11 +447,7 @@ learn_lines(struct ttt_digest *d, struct ttt_error *err)
 		if (d->fresh[i].n > 0)
 			s = add_text(&d->learn, x->mask, x->n, err);
 	}
-	if (s == TTT_OK && d->learn.n > 0)
-		s = name_source(d->state, err);
-	if (s == TTT_OK && d->learn.n > 0)
-		s = ttt_state_absorb(d->state, d->learn.p, d->learn.n, NULL, NULL, err);
-	return s;
+	return s != TTT_OK ? s : learn_text(d, err);
 }
 
 enum ttt_status
@@ -483,9 +488,7 @@ ttt_digest_accept(struct ttt_digest *d, const char *text, size_t n, struct ttt_e
 	ttt__lexicon_learned(&d->lexicon, place);
 	d->learn.n = 0;
 	s = add_text(&d->learn, d->mask.p, d->mask.n, err);
-	if (s == TTT_OK)
-		s = name_source(d->state, err);
-	return s != TTT_OK ? s : ttt_state_absorb(d->state, d->learn.p, d->learn.n, NULL, NULL, err);
+	return s != TTT_OK ? s : learn_text(d, err);
 }
 
 enum ttt_status

@@ -101,18 +101,18 @@ enter_word(struct ttt__lexicon *l, const unsigned char *text, size_t n, int32_t 
 }
 
 static enum ttt_status
-note_line(struct ttt__lexicon_word *w, int32_t line, struct ttt_error *err)
+note_line(struct ttt__lexicon_word *w, int32_t line, double often, struct ttt_error *err)
 {
 	if (w->n_line == w->line_capacity) {
 		size_t capacity = 2 * w->line_capacity + 4;
-		int32_t *grown = ttt__grow(w->line, capacity, sizeof(*grown));
+		struct ttt__lexicon_use *grown = ttt__grow(w->line, capacity, sizeof(*grown));
 
 		if (grown == NULL)
 			return ttt__fail_memory(err, "the words of the log");
 		w->line = grown;
 		w->line_capacity = capacity;
 	}
-	w->line[w->n_line++] = line;
+	w->line[w->n_line++] = (struct ttt__lexicon_use){line, often};
 	return TTT_OK;
 }
 
@@ -133,7 +133,7 @@ idf_of(const struct ttt__lexicon *l, const struct ttt__lexicon_word *w)
 static double
 weight(const struct ttt__lexicon *l, const struct ttt__lexicon_part *p)
 {
-	return (1 + log((double)p->count)) * idf_of(l, &l->word[p->word]);
+	return p->often * idf_of(l, &l->word[p->word]);
 }
 
 static void
@@ -141,8 +141,11 @@ set_norm(const struct ttt__lexicon *l, struct ttt__lexicon_line *x)
 {
 	double sum = 0;
 
-	for (size_t i = 0; i < x->n_part; i++)
-		sum += weight(l, &x->part[i]) * weight(l, &x->part[i]);
+	for (size_t i = 0; i < x->n_part; i++) {
+		double w = weight(l, &x->part[i]);
+
+		sum += w * w;
+	}
 	x->norm = sqrt(sum);
 }
 
@@ -187,6 +190,8 @@ count_parts(struct ttt__lexicon *l, const unsigned char *mask, size_t n, struct 
 			parts[i].count++;
 		}
 	}
+	for (size_t i = 0; i < *n_part; i++)
+		parts[i].often = 1 + log((double)parts[i].count);
 	return s;
 }
 
@@ -214,7 +219,7 @@ ttt__lexicon_add(struct ttt__lexicon *l, const void *mask, size_t n, int64_t cou
 	ttt__names_add(&l->lines, x->mask, n, *place);
 	for (size_t i = 0; i < n_part && s == TTT_OK; i++) {
 		l->word[parts[i].word].df += count;
-		s = note_line(&l->word[parts[i].word], *place, err);
+		s = note_line(&l->word[parts[i].word], *place, parts[i].often, err);
 	}
 	l->n_seen += count;
 	set_norm(l, x);
@@ -255,23 +260,18 @@ ttt__lexicon_distance(struct ttt__lexicon *l, const void *mask, size_t n, double
 		return s;
 	for (size_t i = 0; i < n_part; i++) {
 		const struct ttt__lexicon_word *w = &l->word[parts[i].word];
-		double mine = weight(l, &parts[i]);
+		double mine = weight(l, &parts[i]), idf = idf_of(l, w);
 
 		sum += mine * mine;
-		for (size_t j = 0; j < w->n_line; j++) {
-			const struct ttt__lexicon_line *x = &l->line[w->line[j]];
-
-			for (size_t k = 0; k < x->n_part; k++)
-				if (x->part[k].word == parts[i].word)
-					l->dot[w->line[j]] += mine * weight(l, &x->part[k]);
-		}
+		for (size_t j = 0; j < w->n_line; j++)
+			l->dot[w->line[j].line] += mine * (w->line[j].often * idf);
 	}
 	for (size_t i = 0; i < n_part; i++) {
 		const struct ttt__lexicon_word *w = &l->word[parts[i].word];
 
 		for (size_t j = 0; j < w->n_line; j++) {
-			const struct ttt__lexicon_line *x = &l->line[w->line[j]];
-			double cosine = l->dot[w->line[j]] / (x->norm * sqrt(sum));
+			const struct ttt__lexicon_line *x = &l->line[w->line[j].line];
+			double cosine = l->dot[w->line[j].line] / (x->norm * sqrt(sum));
 
 			best_any = fmax(best_any, cosine);
 			if (x->known)
@@ -280,7 +280,7 @@ ttt__lexicon_distance(struct ttt__lexicon *l, const void *mask, size_t n, double
 	}
 	for (size_t i = 0; i < n_part; i++)
 		for (size_t j = 0; j < l->word[parts[i].word].n_line; j++)
-			l->dot[l->word[parts[i].word].line[j]] = 0;
+			l->dot[l->word[parts[i].word].line[j].line] = 0;
 	*known = n_part == 0 ? 0 : fmax(0, 1 - best_known);
 	*any = n_part == 0 ? 0 : fmax(0, 1 - best_any);
 	return TTT_OK;

@@ -13,7 +13,10 @@ struct ttt__lexicon_word {
 	bool known;          /* stands in a line that was learned */
 	int64_t df;          /* lines seen that have it */
 	double idf;          /* as of the last ttt__lexicon_settle; 0: it came later */
-	int32_t *line;       /* [n_line] of which it is a part */
+	struct ttt__lexicon_use {
+		int32_t line;
+		double often;    /* 1 + ln of its count there */
+	} *line;             /* [n_line] of which it is a part */
 	size_t n_line, line_capacity;
 };
 
@@ -25,6 +28,7 @@ struct ttt__lexicon_line {
 	double score, norm;   /* what it was given when it came; of its word vector */
 	struct ttt__lexicon_part {
 		int32_t word, count;
+		double often;     /* 1 + ln of the count */
 	} *part;              /* [n_part] */
 	size_t n_part;
 };

@@ -1,7 +1,4 @@
-/* Names of sources as text of one line. */
-#include <string.h>
-
-#include "libttt/state/state.h"
+#include "libttt/text/names.h"
 
 void
 ttt__name_escape(char *out, const char *name)
@@ -23,8 +20,8 @@ ttt__name_escape(char *out, const char *name)
 	*out = '\0';
 }
 
-static int
-digit(char c)
+int
+ttt__hex_digit(char c)
 {
 	if (c >= '0' && c <= '9')
 		return c - '0';
@@ -44,8 +41,8 @@ ttt__name_unescape(char *name)
 			*out++ = *name;
 			continue;
 		}
-		high = name[1] == 'x' ? digit(name[2]) : -1;
-		low = high >= 0 ? digit(name[3]) : -1;
+		high = name[1] == 'x' ? ttt__hex_digit(name[2]) : -1;
+		low = high >= 0 ? ttt__hex_digit(name[3]) : -1;
 		if (low < 0 || high * 16 + low == 0)
 			return false;
 		*out++ = (char)(high * 16 + low);

@@ -40,6 +40,7 @@ def read_config(directory):
         bos=c.get("bos_token_id", -1),
         rate=c.get("inner_lr_effective", c.get("inner_lr", 1.0)),
         clip=c.get("inner_clip", 1.0),
+        pull=c.get("inner_pull", 0.0),  # a chunk, and only while a stream is absorbed
     )
 
 

@@ -17,6 +17,7 @@ from safetensors.torch import load_file
 
 import common
 
+SETTLE = 8  # chunks between two pulls towards the initial weights
 
 def load(directory):
     """The configuration and the float32 weights of a model directory. What one product reads lies in one tensor."""
@@ -135,7 +136,8 @@ class Reader:
         self.masks = {}
         self.done = 0
         suffix = net.blocks[cfg.layers - cfg.suffix :]
-        self.fast = [w.detach().clone().requires_grad_() for b in suffix for w in (b.prime_gate_up, b.prime_down)]
+        self.initial = [w.detach() for b in suffix for w in (b.prime_gate_up, b.prime_down)]
+        self.fast = [w.clone().requires_grad_() for w in self.initial]
         self.suffix = [
             SimpleNamespace(**{**vars(b), "prime_gate_up": self.fast[2 * i], "prime_down": self.fast[2 * i + 1]})
             for i, b in enumerate(suffix)
@@ -173,13 +175,16 @@ class Reader:
         return FixedHead.apply(FixedNorm.apply(x[0], net.norm, cfg.eps), net.embed, targets)
 
     def learn(self, loss):
-        """One clipped step of the fast weights down the gradient of a chunk's loss."""
+        """One clipped step of the fast weights down the gradient of a chunk's loss, and now and then the pull."""
         grads = torch.autograd.grad(loss, self.fast)
         norm = torch.nn.utils.get_total_norm(grads).item()
         scale = self.cfg.clip / norm if 0 < self.cfg.clip <= norm else 1.0
         with torch.no_grad():
             for w, g in zip(self.fast, grads):
                 w.add_(g, alpha=-self.cfg.rate * scale)
+            if self.cfg.pull and self.done // self.cfg.chunk % SETTLE == 0:
+                for w, initial in zip(self.fast, self.initial):
+                    w.lerp_(initial, 1 - (1 - self.cfg.pull) ** SETTLE)
 
 
 def absorb(cfg, net, ids, on_chunk=None):

@@ -72,8 +72,11 @@ tile(int m, bool add, enum way way, int64_t K, struct left A, const float *b, in
 
 	if (way == ACROSS)
 #pragma GCC unroll 12
-		for (int i = 0; i < m; i++)
+		for (int i = 0; i < m; i++) {
 			bring(C + i * ldc, fetch);
+			if (COLS > LINE)
+				bring(C + i * ldc + LINE, fetch);
+		}
 	for (int64_t k = 0; k < K;) {
 		int64_t end = way == DOWN_LEFT && K - k > LINE ? k + LINE : K;
 
@@ -205,16 +208,20 @@ static void
 straight(bool add, int64_t M, int64_t N, int64_t K, const float *A, int64_t lda, const float *B, int64_t ldb, float *C, int64_t ldc)
 {
 	float together[DEPTH * COLS];
-	int64_t whole = N / COLS * COLS, step = ldb >= FAR && M >= MANY ? COLS : ldb, fetch = step == ldb ? COLS : 0;
+	int64_t whole = N / COLS * COLS, step = ldb >= FAR && M >= MANY ? COLS : ldb;
 
 	for (int64_t k = 0; k < K; k += DEPTH, add = true) {
 		int64_t depth = K - k < DEPTH ? K - k : DEPTH;
 		struct left a = {A + k, lda, 1};
 		const float *b = B + k * ldb;
+		int64_t fetch = step == ldb ? COLS : 0;
 
 		for (int64_t j = 0; j < whole; j += COLS) {
 			const float *from = step == ldb ? b + j : together;
 
+			/* The last panel fetches for the first one of the terms that follow. */
+			if (step == ldb && j + COLS == whole)
+				fetch = DEPTH * ldb - j;
 			if (step != ldb)
 				gather(together, b + j, ldb, depth);
 			if (add)
@@ -330,10 +337,12 @@ turned(bool add, int64_t M, int64_t N, int64_t K, float alpha, const float *A, i
 		}
 		for (int64_t j = 0; j < N; j += GROUP) {
 			int64_t n = N - j < GROUP ? N - j : GROUP;
+			/* The last group fetches for the first one of the terms that follow. */
+			int64_t fetch = j + GROUP < N || k + DEPTH >= K ? GROUP * ldb : DEPTH - j * ldb;
 
 			for (int64_t i = 0; i < M; i += COLS) {
-				panel(false, DOWN_LEFT, n, depth, (struct left){B + j * ldb + k, ldb, 1}, across + i * depth, COLS, GROUP * ldb,
-				    block, COLS);
+				panel(false, DOWN_LEFT, n, depth, (struct left){B + j * ldb + k, ldb, 1}, across + i * depth, COLS, fetch, block,
+				    COLS);
 				turn(add, C + i * ldc + j, ldc, 1, block, COLS, n, M - i < COLS ? M - i : COLS);
 			}
 		}

@@ -93,12 +93,12 @@ cut_shared(struct ttt__tape *out, struct cutter *k, const struct ttt__net *n, in
 	}
 }
 
-/* Columns of a tile of the vocabulary: some MB of logits at a time, all tiles about equal, and rows never a large power of two apart, which
- * would have a column's elements meet in the same few lines of the cache. */
+/* Columns of a tile of the vocabulary: of few tokens the logits stay in a core's second cache, of many they are some MB at a time; all tiles
+ * about equal, and rows never a large power of two apart, which would have a column's elements meet in the same few lines of the cache. */
 static int64_t
 tile_of(int64_t V, int64_t T)
 {
-	int64_t most = ((int64_t)1 << 20) / T, n, tile;
+	int64_t most = ((int64_t)1 << (T <= 64 ? 15 : 20)) / T, n, tile;
 
 	most = most < 256 ? 256 : most > 2048 ? 2048 : most;
 	n = (V + most - 1) / most;

@@ -378,9 +378,12 @@ enum ttt_status ttt_ids_read_line(FILE *f, const char *label, int64_t *line, int
 /* The passages of a state, indexed in memory (SQLite FTS5) and reordered by the adapted model. */
 struct ttt_ask;
 
+/* What orders passages: words (BM25, names of files, what the question asks for) or BM25 alone; or words, and for the ten best but the first
+ * also by how much better the model predicts the question once it has learned the passage, from its initial weights or from the absorbed ones. */
+enum ttt_rank { TTT_RANK_WORDS, TTT_RANK_BM25, TTT_RANK_INITIAL, TTT_RANK_ABSORBED };
 struct ttt_ask_options {
 	int64_t k;          /* passages wanted; 0: 5 */
-	bool no_model;      /* by the index alone */
+	enum ttt_rank rank;
 	double floor;       /* scores below mean: nothing bears on the question; 0: the built-in floor */
 };
 struct ttt_passage {

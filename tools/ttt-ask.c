@@ -6,13 +6,13 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { OPT_COMPLETE = TOOL_LONG, OPT_TEMPERATURE, OPT_SEED, OPT_NO_MODEL, OPT_NO_PASSAGES, OPT_JSON };
+enum { OPT_COMPLETE = TOOL_LONG, OPT_TEMPERATURE, OPT_SEED, OPT_RANK, OPT_NO_PASSAGES, OPT_JSON };
 
 static const struct tool_option options[] = {
 	{ 'k', "passages", "N", "at most N passages a question (default: 5)" },
 	{ 'C', "context", "N", "show N lines before and after a passage's best line (default: 4)" },
 	{ OPT_JSON, "json", NULL, "JSON Lines, an object a question, with whole passages" },
-	{ OPT_NO_MODEL, "no-model", NULL, "order passages by the index alone" },
+	{ OPT_RANK, "rank", "HOW", "order passages by words (default), bm25, initial or absorbed" },
 	{ OPT_NO_PASSAGES, "no-passages", NULL, "quote nothing: what the adapted weights go on with after the question" },
 	{ OPT_COMPLETE, "complete", NULL, "continue a text with the adapted model instead" },
 	{ 'n', "tokens", "N", "with these two: at most N tokens (default: 64)" },
@@ -334,6 +334,8 @@ complete(struct ask *a)
 static void
 set_option(struct ask *a, int key)
 {
+	static const char *const ranks[] = { "words", "bm25", "initial", "absorbed", NULL };
+
 	switch (key) {
 	case 'k':
 		a->o.k = tool_integer(a->t, "-k", optarg, 1, 100000);
@@ -356,8 +358,8 @@ set_option(struct ask *a, int key)
 	case OPT_NO_PASSAGES:
 		a->no_passages = true;
 		break;
-	case OPT_NO_MODEL:
-		a->o.no_model = true;
+	case OPT_RANK:
+		a->o.rank = (enum ttt_rank)tool_word(a->t, "--rank", optarg, ranks);
 		break;
 	case OPT_JSON:
 		a->json = true;

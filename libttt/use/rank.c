@@ -12,15 +12,16 @@
  * around their values. */
 #include "libttt/use/rank.h"
 #include "libttt/use/cues.h"
+#include "libttt/use/shown.h"
 
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
 static const double K1 = 0.9, B = 0.4;
-static const double SYNONYM = 0.4;
+static const double SYNONYM = 0.5;
 static const double EVIDENCE_LEAST = 1000; /* in a smaller text, words are as rare as in one of so many passages */
-static const double W_FILE = 0.6, W_NAME = 1, W_NUMBER = 3, W_ERROR = 2;
+static const double W_FILE = 0.6, W_NAME = 1.5, W_NUMBER = 3, W_ERROR = 2;
 
 struct row { /* a unit with at least one term */
 	int64_t unit;
@@ -114,6 +115,7 @@ struct search {
 	const struct ttt__question *q;
 	struct ttt__ranking *out;
 	size_t row_size;
+	bool bm25; /* nothing but it */
 	/* weights for the evidence: of terms, of all own ones, of a word that is nowhere */
 	double plain[TTT__TERM_MAX], total, absent;
 };
@@ -299,9 +301,10 @@ score_passage(const struct search *s, int64_t first, int n, const uint32_t *coun
 	(void)ctx;
 	for (int t = 0; t < s->q->n; t++)
 		value[t] = s->out->weight[t] * (double)count[t] * (K1 + 1) / ((double)count[t] + norm);
-	p.bm = sum_best(s->q, value);
-	p.score = p.bm + s->r->file_score[s->r->corpus->unit[first].file];
-	if (s->q->number || s->q->error) {
+	p.bm = p.score = sum_best(s->q, value);
+	if (!s->bm25)
+		p.score += s->r->file_score[s->r->corpus->unit[first].file];
+	if (!s->bm25 && (s->q->number || s->q->error)) {
 		size_t n_text;
 		const char *text = ttt__candidate_text(s->r->corpus, &p, &n_text);
 
@@ -329,27 +332,36 @@ compare(const void *a, const void *b)
 	return x->first > y->first ? -1 : x->first < y->first;
 }
 
-/* b repeats lines of a, or says the same elsewhere (a licence at the head of every file). */
+/* b shows lines of a, or says the same elsewhere (a licence at the head of every file). */
 static bool
 repeats(const struct ttt__corpus *c, const struct ttt__candidate *a, const struct ttt__candidate *b)
 {
+	const struct ttt__shown *x = &a->shown, *y = &b->shown;
 	int32_t fa = c->unit[a->first].file, fb = c->unit[b->first].file;
-	int64_t start_a, start_b, lines_a, lines_b;
-	size_t n_a, n_b;
-	const char *text_a = ttt__candidate_text(c, a, &n_a), *text_b = ttt__candidate_text(c, b, &n_b);
 
-	if (n_a == n_b && memcmp(text_a, text_b, n_a) == 0)
+	if (x->n == y->n && memcmp(x->text, y->text, x->n) == 0)
 		return true;
 	if (fa != fb && strcmp(ttt__corpus_name(c, fa), ttt__corpus_name(c, fb)) != 0)
 		return false;
-	ttt__candidate_lines(c, a, &start_a, &lines_a);
-	ttt__candidate_lines(c, b, &start_b, &lines_b);
-	return start_a < start_b + lines_b && start_b < start_a + lines_a;
+	return x->start <= y->end && y->start <= x->end;
 }
 
 static enum ttt_status
-keep_best(struct ttt__ranker *r, int64_t k, struct ttt_error *err)
+cut(const struct search *s, struct ttt__candidate *p, struct ttt_error *err)
 {
+	struct ttt__shown *x = &p->shown;
+	int64_t n_line;
+
+	ttt__candidate_lines(s->r->corpus, p, &x->start, &n_line);
+	x->end = x->start + n_line - 1;
+	x->text = ttt__candidate_text(s->r->corpus, p, &x->n);
+	return ttt__shown_cut(x, s->r->index, s->q, s->out, err);
+}
+
+static enum ttt_status
+keep_best(const struct search *s, int64_t k, struct ttt_error *err)
+{
+	struct ttt__ranker *r = s->r;
 	struct ttt__candidate *p = (struct ttt__candidate *)(void *)r->found.p;
 	size_t n = r->found.n / sizeof(*p);
 
@@ -358,24 +370,27 @@ keep_best(struct ttt__ranker *r, int64_t k, struct ttt_error *err)
 	for (size_t i = 0; i < n; i++) {
 		const struct ttt__candidate *kept = (const struct ttt__candidate *)(const void *)r->kept.p;
 		size_t n_kept = r->kept.n / sizeof(*kept), j = 0;
-		enum ttt_status s;
+		enum ttt_status status;
 
 		if ((int64_t)n_kept >= k)
 			break;
+		status = cut(s, &p[i], err);
+		if (status != TTT_OK)
+			return status;
 		while (j < n_kept && !repeats(r->corpus, &kept[j], &p[i]))
 			j++;
-		s = j < n_kept ? TTT_OK : ttt__bytes_add(&r->kept, &p[i], sizeof(p[i]), err);
-		if (s != TTT_OK)
-			return s;
+		status = j < n_kept ? TTT_OK : ttt__bytes_add(&r->kept, &p[i], sizeof(p[i]), err);
+		if (status != TTT_OK)
+			return status;
 	}
 	return TTT_OK;
 }
 
 enum ttt_status
-ttt__rank(struct ttt__ranker *r, const struct ttt__question *q, int64_t k, struct ttt__ranking *out,
+ttt__rank(struct ttt__ranker *r, const struct ttt__question *q, int64_t k, bool bm25, struct ttt__ranking *out,
     struct ttt_error *err)
 {
-	struct search s = { .r = r, .q = q, .out = out };
+	struct search s = { .r = r, .q = q, .out = out, .bm25 = bm25 };
 	enum ttt_status status;
 
 	memset(out, 0, sizeof(*out));
@@ -392,7 +407,7 @@ ttt__rank(struct ttt__ranker *r, const struct ttt__question *q, int64_t k, struc
 	if (status == TTT_OK)
 		status = each_passage(&s, score_passage, NULL, err);
 	if (status == TTT_OK)
-		status = keep_best(r, k, err);
+		status = keep_best(&s, k, err);
 	out->p = (struct ttt__candidate *)(void *)r->kept.p;
 	out->n = (int64_t)(r->kept.n / sizeof(*out->p));
 	return status;

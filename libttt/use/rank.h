@@ -3,13 +3,21 @@
 #define TTT_USE_RANK_H
 #include "libttt/use/question.h"
 
-/* Neighbouring units first .. first + n - 1, shown together. */
+/* Lines start .. end (from 1) of a passage, text of n bytes borrowed from the corpus, and the line that bears most on the question. */
+struct ttt__shown {
+	int64_t start, end, best;
+	const char *text;
+	size_t n;
+};
+
+/* Neighbouring units first .. first + n - 1, ranked together. */
 struct ttt__candidate {
 	int64_t first;
 	int n;
 	double bm;    /* BM25 alone */
 	double score; /* with all cues: the order */
 	int64_t rank; /* place in that order */
+	struct ttt__shown shown;
 };
 
 struct ttt__ranker;
@@ -20,13 +28,13 @@ enum ttt_status ttt__ranker_create(struct ttt__ranker **out, const struct ttt__c
 void ttt__ranker_free(struct ttt__ranker *r);
 
 struct ttt__ranking {
-	struct ttt__candidate *p; /* [n] best first, no line twice; borrowed until the next */
+	struct ttt__candidate *p; /* [n] best first, no line shown twice; borrowed until the next */
 	int64_t n;
 	double evidence;              /* how far any passage bears on the question, whatever the text's size */
 	double weight[TTT__TERM_MAX]; /* of each term: idf, of a synonym a part of it; 0 when it stands nowhere */
 };
-/* At most k candidates for a question. */
-enum ttt_status ttt__rank(struct ttt__ranker *r, const struct ttt__question *q, int64_t k, struct ttt__ranking *out,
+/* At most k candidates for a question; with bm25, in the order of BM25 alone. */
+enum ttt_status ttt__rank(struct ttt__ranker *r, const struct ttt__question *q, int64_t k, bool bm25, struct ttt__ranking *out,
     struct ttt_error *err);
 
 /* First line, count of lines, and bytes of a candidate. */

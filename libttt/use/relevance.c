@@ -1,4 +1,4 @@
-/* Relevance by test-time training. For each passage: the fast weights as the state left them, an empty window, one
+/* Relevance by test-time training. For each passage: the fast weights as the state left them, or the model's, an empty window, one
  * learning pass over the passage, the window emptied again (so that only what was learned can help), then the
  * question's loss without learning. */
 #include "libttt/use/relevance.h"
@@ -12,13 +12,13 @@ struct ttt__relevance {
 	struct ttt_session *session;
 	const struct ttt_config *config;
 	struct ttt_encoder *encoder;
-	float *fast;               /* [n_fast] as the state left them */
+	float *fast;               /* [n_fast] where every passage starts from */
 	struct ttt_ids question, passage;
 	double before;             /* nats of the question with them */
 };
 
 enum ttt_status
-ttt__relevance_create(struct ttt__relevance **out, const struct ttt_session *base, struct ttt_error *err)
+ttt__relevance_create(struct ttt__relevance **out, const struct ttt_session *base, bool initial, struct ttt_error *err)
 {
 	const struct ttt_model *m = ttt__session_model(base);
 	struct ttt__relevance *r;
@@ -39,7 +39,7 @@ ttt__relevance_create(struct ttt__relevance **out, const struct ttt_session *bas
 		ttt__relevance_free(r);
 		return s;
 	}
-	ttt__session_fast_read(r->session, TTT__FAST_LAST, r->fast);
+	ttt__session_fast_read(r->session, initial ? TTT__FAST_INITIAL : TTT__FAST_LAST, r->fast);
 	*out = r;
 	return TTT_OK;
 }

@@ -9,8 +9,9 @@
 
 struct ttt__relevance;
 
-/* base is copied: its fast weights are where every passage starts from. Errors: TTT_E_USAGE without a tokenizer. */
-enum ttt_status ttt__relevance_create(struct ttt__relevance **out, const struct ttt_session *base,
+/* base is copied: its fast weights, or its model's initial ones, are where every passage starts from. Errors: TTT_E_USAGE without a
+ * tokenizer. */
+enum ttt_status ttt__relevance_create(struct ttt__relevance **out, const struct ttt_session *base, bool initial,
     struct ttt_error *err);
 void ttt__relevance_free(struct ttt__relevance *r);
 /* A question to measure against. */

@@ -99,15 +99,21 @@ more_setup() {
 	ttt-ask --json s struct | grep -F '"file": "two\nlines'
 }
 
-@test "--no-model finds the same passages" {
-	ttt-ask --json "$files/state" "journal queue evil" >a
-	ttt-ask --json --no-model "$files/state" "journal queue evil" >b
+@test "--rank: learning reorders what words find, all but the first" {
+	for how in words initial absorbed; do
+		ttt-ask --json --rank "$how" "$files/state" "journal queue evil" >"$how"
+	done
 	python3 - <<-'END'
 	import json
-	a, b = [json.load(open(n))["passages"] for n in "ab"]
+	words, initial, absorbed = [json.load(open(n))["passages"] for n in ("words", "initial", "absorbed")]
 	key = lambda p: (p["file"], p["start"])
-	assert sorted(map(key, a)) == sorted(map(key, b)) and key(a[0]) == key(b[0])
+	for other in initial, absorbed:
+	    assert sorted(map(key, words)) == sorted(map(key, other)) and key(words[0]) == key(other[0])
+	scores = lambda passages: [p["score"] for p in passages[1:]]
+	assert scores(words) != scores(initial) != scores(absorbed)
 	END
+	ok ttt-ask --rank bm25 "$files/state" "journal"
+	refuse "'best'" ttt-ask --rank best "$files/state" "journal"
 }
 
 @test "--complete: the same seed gives the same text" {

@@ -83,26 +83,21 @@ ask(struct index *x, const char *question)
 	struct ttt_error err = { 0 };
 
 	assert_ok(ttt__question_parse(&x->q, x->ix, x->t, question, &err), &err);
-	assert_ok(ttt__rank(x->r, &x->q, 10, &x->found, &err), &err);
+	assert_ok(ttt__rank(x->r, &x->q, 10, false, &x->found, &err), &err);
 }
 
 /* The first passage is of file, and its best line that line. */
 static void
 assert_found(struct index *x, const char *question, const char *file, int64_t line)
 {
-	struct ttt_error err = { 0 };
-	int64_t start, n_line, best;
-	const char *text;
-	size_t n;
+	const struct ttt__shown *shown;
 
 	ask(x, question);
 	assert_true(x->found.n > 0);
 	assert_string_equal(ttt__corpus_name(&x->c, x->c.unit[x->found.p[0].first].file), file);
-	text = ttt__candidate_text(&x->c, &x->found.p[0], &n);
-	ttt__candidate_lines(&x->c, &x->found.p[0], &start, &n_line);
-	assert_ok(ttt__best_line(&best, x->ix, &x->q, &x->found, text, n, &err), &err);
-	if (start + best != line)
-		fail_msg("'%s': best line %lld, not %lld", question, (long long)(start + best), (long long)line);
+	shown = &x->found.p[0].shown;
+	if (shown->best != line)
+		fail_msg("'%s': best line %lld, not %lld", question, (long long)shown->best, (long long)line);
 }
 
 static bool
@@ -310,6 +305,33 @@ test_no_line_twice(void **state)
 	drop(&x);
 }
 
+/* Of a long passage 21 lines are shown, five of them before the best one, and its other lines can be found again. */
+static void
+test_shown(void **state)
+{
+	struct index x = { 0 };
+	char text[2000] = "";
+	const struct ttt__shown *first;
+
+	(void)state;
+	for (int i = 1; i <= 40; i++)
+		snprintf(text + strlen(text), sizeof text - strlen(text), "%s\n",
+		    i == 2 ? "a turnip grows" : i == 26 ? "the turnip grows in the cellar" : "nothing to see here");
+	add(&x, "long.txt", 1, text);
+	build(&x);
+	ask(&x, "where does the turnip grow in the cellar?");
+	assert_true(x.found.n == 2);
+	first = &x.found.p[0].shown;
+	assert_int_equal(first->best, 26);
+	assert_int_equal(first->start, 21);
+	assert_true(first->end - first->start < 21);
+	assert_int_equal(strncmp(first->text, "nothing", 7), 0);
+	assert_int_equal(first->text[first->n - 1], '\n');
+	assert_int_equal(x.found.p[1].shown.best, 2);
+	assert_true(x.found.p[1].shown.end < first->start);
+	drop(&x);
+}
+
 static void
 test_odd_text(void **state)
 {
@@ -352,8 +374,8 @@ test_answer(void **state)
 	struct ttt_state *s = absorb_three(f, NULL);
 	struct ttt_error err = { 0 };
 
-	for (int no_model = 0; no_model < 2; no_model++) {
-		struct ttt_ask_options o = { .k = 2, .no_model = no_model != 0 };
+	for (enum ttt_rank rank = TTT_RANK_WORDS; rank <= TTT_RANK_ABSORBED; rank++) {
+		struct ttt_ask_options o = { .k = 2, .rank = rank };
 		struct ttt_answer r;
 		struct ttt_ask *a;
 
@@ -540,6 +562,7 @@ main(void)
 		cmocka_unit_test(test_syntax),
 		cmocka_unit_test(test_long_question),
 		cmocka_unit_test(test_no_line_twice),
+		cmocka_unit_test(test_shown),
 		cmocka_unit_test(test_odd_text),
 		cmocka_unit_test(test_answer),
 		cmocka_unit_test(test_asking_leaves_state),

@@ -124,10 +124,8 @@ put_line(struct ppl *p)
 	    (long long)p->line_number, per_byte, bits);
 	if (p->json)
 		tool_write_json(p->out, p->line, n);
-	else if (p->visible)
+	else
 		tool_write_text(p->out, p->line, n);
-	else if (p->line_n > 0)
-		fwrite(p->line, 1, n, p->out);
 	fputs(p->json ? "}\n" : "\n", p->out);
 	p->line_number++;
 	p->line_n = 0;

@@ -31,7 +31,6 @@ struct ppl {
 	enum ppl_mode mode;
 	enum ppl_form form;
 	bool json, sort, headed;
-	bool visible;  /* stdout is a terminal, which text must not steer */
 	int64_t top;   /* 0: all */
 	double rate;   /* 0: the state's, or 1 */
 	enum ttt_weights weights; /* the state's to start from */

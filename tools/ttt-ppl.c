@@ -2,7 +2,6 @@
 #include "tools/ppl.h"
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 enum { OPT_MODE = TOOL_LONG, OPT_TOKENS, OPT_LINES, OPT_POSITIONS, OPT_IDS, OPT_JSON, OPT_SORT, OPT_TOP, OPT_RATE,
 	OPT_WEIGHTS };
@@ -130,7 +129,7 @@ close_ppl(struct ppl *p)
 int
 cmd_main(struct tool *t, int argc, char **argv)
 {
-	struct ppl p = { .t = t, .visible = isatty(STDOUT_FILENO) == 1 };
+	struct ppl p = { .t = t };
 	int key, status;
 
 	t->prints_rows = true;

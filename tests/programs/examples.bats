@@ -82,3 +82,13 @@ setup_logs() {
 		done <commands
 	done
 }
+
+@test "quickstart: this project's own source, absorbed and asked" {
+	[ -z "${TTT_KERNELS:-}" ] || skip "it would take minutes"
+	! grep -q __asan_init "$TTT_BIN/ttt-absorb" || skip "it would take minutes"
+	unset TTT_MODEL
+	ok "$TTT_TESTS/../examples/quickstart"
+	[[ $output == *$'\n'"libttt/"*$'\n\n[1] libttt/'* ]]
+	[[ $output == *"inner gradient clipped"*$'\n'"libttt/learn/inner."* ]]
+	echo "$output" | tail -n 3 | awk '{ bits = $NF + 0; if (NR > 1 && bits >= before) exit 1; before = bits; n++ } END { exit n != 3 }'
+}

@@ -72,11 +72,10 @@ tile(int m, bool add, enum way way, int64_t K, struct left A, const float *b, in
 
 	if (way == ACROSS)
 #pragma GCC unroll 12
-		for (int i = 0; i < m; i++) {
-			bring(C + i * ldc, fetch);
-			if (COLS > LINE)
-				bring(C + i * ldc + LINE, fetch);
-		}
+		for (int i = 0; i < m; i++)
+#pragma GCC unroll 2
+			for (int j = 0; j < COLS; j += LINE)
+				bring(C + i * ldc, fetch + j);
 	for (int64_t k = 0; k < K;) {
 		int64_t end = way == DOWN_LEFT && K - k > LINE ? k + LINE : K;
 
@@ -214,14 +213,12 @@ straight(bool add, int64_t M, int64_t N, int64_t K, const float *A, int64_t lda,
 		int64_t depth = K - k < DEPTH ? K - k : DEPTH;
 		struct left a = {A + k, lda, 1};
 		const float *b = B + k * ldb;
-		int64_t fetch = step == ldb ? COLS : 0;
 
 		for (int64_t j = 0; j < whole; j += COLS) {
 			const float *from = step == ldb ? b + j : together;
-
 			/* The last panel fetches for the first one of the terms that follow. */
-			if (step == ldb && j + COLS == whole)
-				fetch = DEPTH * ldb - j;
+			int64_t fetch = step != ldb ? 0 : j + COLS < whole ? COLS : DEPTH * ldb - j;
+
 			if (step != ldb)
 				gather(together, b + j, ldb, depth);
 			if (add)

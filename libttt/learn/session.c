@@ -630,8 +630,7 @@ ttt__session_has(const struct ttt_session *s, enum ttt__fast which)
 void
 ttt__session_fast_read(const struct ttt_session *s, enum ttt__fast which, float *out)
 {
-	const float *w = which == TTT__FAST_INITIAL ? s->model->weights + s->model->parameters.fast_offset :
-	    which == TTT__FAST_LAST ? s->fast : which == TTT__FAST_MEAN ? s->mean : s->good;
+	const float *w = which == TTT__FAST_LAST ? s->fast : which == TTT__FAST_MEAN ? s->mean : s->good;
 
 	s->net.device->ops->download(s->net.device, out, w, (size_t)s->model->parameters.n_fast * sizeof *out);
 }

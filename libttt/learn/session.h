@@ -8,8 +8,7 @@ const struct ttt_model *ttt__session_model(const struct ttt_session *s);
 enum ttt__fast {
 	TTT__FAST_LAST,
 	TTT__FAST_MEAN, /* the running mean, not moved by mean_share */
-	TTT__FAST_GOOD, /* those from before the noise that is being read */
-	TTT__FAST_INITIAL /* the model's; to be read only */
+	TTT__FAST_GOOD  /* those from before the noise that is being read */
 };
 bool ttt__session_has(const struct ttt_session *s, enum ttt__fast which);
 void ttt__session_fast_read(const struct ttt_session *s, enum ttt__fast which, float *out);

@@ -1,5 +1,4 @@
-/* Asking a state: passages by index and cues (rank.c), the best of them reordered by what the adapted model makes
- * of them. */
+/* Asking a state: passages by index and cues (rank.c), where asked for reordered by what the model makes of them. */
 #include "libttt/use/rank.h"
 #include "libttt/use/relevance.h"
 
@@ -157,10 +156,8 @@ ttt_ask_question(struct ttt_ask *a, const char *question, struct ttt_answer *out
 		return ttt__fail_memory(err, "answer");
 	a->passage = p;
 	for (int64_t i = 0; i < k; i++) {
-		const struct ttt__candidate *c = &r.p[i];
-
-		p[i] = (struct ttt_passage){ .file = ttt__corpus_name(&a->corpus, a->corpus.unit[c->first].file), .start = c->shown.start,
-			.end = c->shown.end, .score = c->score, .text = c->shown.text, .n = c->shown.n, .best = c->shown.best };
+		p[i] = r.p[i].shown;
+		p[i].score = r.p[i].score;
 	}
 	*out = (struct ttt_answer){ .passage = p, .n = k, .bears = k > 0 && r.evidence >= a->options.floor };
 	return s;

@@ -64,15 +64,6 @@ cue(const struct ttt__question *q, const struct ttt__ranking *r, const char *tex
 	return 0;
 }
 
-static bool
-is_blank(const char *text, size_t n)
-{
-	for (size_t i = 0; i < n; i++)
-		if (strchr(" \t\r\n\f", text[i]) == NULL)
-			return false;
-	return true;
-}
-
 static size_t
 line_end(const char *text, size_t n, size_t at)
 {
@@ -99,7 +90,7 @@ ttt__best_line(int64_t *line, struct ttt__fulltext *ix, const struct ttt__questi
 
 		s = read_line(&l[2], ix, q, text + end, next - end, err);
 		v = value(l, r) + cue(q, r, text + at, end - at);
-		if (v > best && !is_blank(text + at, end - at)) {
+		if (v > best && !ttt__is_blank(text + at, end - at)) {
 			best = v;
 			*line = i;
 		}

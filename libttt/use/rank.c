@@ -89,15 +89,6 @@ ttt__ranker_free(struct ttt__ranker *r)
 	free(r);
 }
 
-void
-ttt__candidate_lines(const struct ttt__corpus *c, const struct ttt__candidate *p, int64_t *start, int64_t *n_line)
-{
-	*start = c->unit[p->first].line;
-	*n_line = 0;
-	for (int i = 0; i < p->n; i++)
-		*n_line += c->unit[p->first + i].n_line;
-}
-
 const char *
 ttt__candidate_text(const struct ttt__corpus *c, const struct ttt__candidate *p, size_t *n)
 {
@@ -301,7 +292,7 @@ score_passage(const struct search *s, int64_t first, int n, const uint32_t *coun
 	(void)ctx;
 	for (int t = 0; t < s->q->n; t++)
 		value[t] = s->out->weight[t] * (double)count[t] * (K1 + 1) / ((double)count[t] + norm);
-	p.bm = p.score = sum_best(s->q, value);
+	p.score = sum_best(s->q, value);
 	if (!s->bm25)
 		p.score += s->r->file_score[s->r->corpus->unit[first].file];
 	if (!s->bm25 && (s->q->number || s->q->error)) {
@@ -334,27 +325,24 @@ compare(const void *a, const void *b)
 
 /* b shows lines of a, or says the same elsewhere (a licence at the head of every file). */
 static bool
-repeats(const struct ttt__corpus *c, const struct ttt__candidate *a, const struct ttt__candidate *b)
+repeats(const struct ttt_passage *a, const struct ttt_passage *b)
 {
-	const struct ttt__shown *x = &a->shown, *y = &b->shown;
-	int32_t fa = c->unit[a->first].file, fb = c->unit[b->first].file;
-
-	if (x->n == y->n && memcmp(x->text, y->text, x->n) == 0)
+	if (a->n == b->n && memcmp(a->text, b->text, a->n) == 0)
 		return true;
-	if (fa != fb && strcmp(ttt__corpus_name(c, fa), ttt__corpus_name(c, fb)) != 0)
-		return false;
-	return x->start <= y->end && y->start <= x->end;
+	return strcmp(a->file, b->file) == 0 && a->start <= b->end && b->start <= a->end;
 }
 
 static enum ttt_status
 cut(const struct search *s, struct ttt__candidate *p, struct ttt_error *err)
 {
-	struct ttt__shown *x = &p->shown;
-	int64_t n_line;
+	const struct ttt__corpus *c = s->r->corpus;
+	const struct ttt__unit *first = &c->unit[p->first], *last = first + p->n - 1;
+	struct ttt_passage *x = &p->shown;
 
-	ttt__candidate_lines(s->r->corpus, p, &x->start, &n_line);
-	x->end = x->start + n_line - 1;
-	x->text = ttt__candidate_text(s->r->corpus, p, &x->n);
+	x->file = ttt__corpus_name(c, first->file);
+	x->start = first->line;
+	x->end = last->line + last->n_line - 1;
+	x->text = ttt__candidate_text(c, p, &x->n);
 	return ttt__shown_cut(x, s->r->index, s->q, s->out, err);
 }
 
@@ -377,7 +365,7 @@ keep_best(const struct search *s, int64_t k, struct ttt_error *err)
 		status = cut(s, &p[i], err);
 		if (status != TTT_OK)
 			return status;
-		while (j < n_kept && !repeats(r->corpus, &kept[j], &p[i]))
+		while (j < n_kept && !repeats(&kept[j].shown, &p[i].shown))
 			j++;
 		status = j < n_kept ? TTT_OK : ttt__bytes_add(&r->kept, &p[i], sizeof(p[i]), err);
 		if (status != TTT_OK)
@@ -402,8 +390,10 @@ ttt__rank(struct ttt__ranker *r, const struct ttt__question *q, int64_t k, bool 
 		status = weigh_terms(&s, err);
 	if (status != TTT_OK)
 		return status;
-	score_files(&s);
-	status = ttt__fulltext_find(r->index, TTT__NAMES, q->term, q->n, score_name, &s, err);
+	if (!bm25) {
+		score_files(&s);
+		status = ttt__fulltext_find(r->index, TTT__NAMES, q->term, q->n, score_name, &s, err);
+	}
 	if (status == TTT_OK)
 		status = each_passage(&s, score_passage, NULL, err);
 	if (status == TTT_OK)

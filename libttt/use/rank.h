@@ -3,21 +3,13 @@
 #define TTT_USE_RANK_H
 #include "libttt/use/question.h"
 
-/* Lines start .. end (from 1) of a passage, text of n bytes borrowed from the corpus, and the line that bears most on the question. */
-struct ttt__shown {
-	int64_t start, end, best;
-	const char *text;
-	size_t n;
-};
-
 /* Neighbouring units first .. first + n - 1, ranked together. */
 struct ttt__candidate {
 	int64_t first;
 	int n;
-	double bm;    /* BM25 alone */
-	double score; /* with all cues: the order */
+	double score; /* the order */
 	int64_t rank; /* place in that order */
-	struct ttt__shown shown;
+	struct ttt_passage shown; /* its score is not set; text borrowed from the corpus */
 };
 
 struct ttt__ranker;
@@ -37,8 +29,7 @@ struct ttt__ranking {
 enum ttt_status ttt__rank(struct ttt__ranker *r, const struct ttt__question *q, int64_t k, bool bm25, struct ttt__ranking *out,
     struct ttt_error *err);
 
-/* First line, count of lines, and bytes of a candidate. */
-void ttt__candidate_lines(const struct ttt__corpus *c, const struct ttt__candidate *p, int64_t *start, int64_t *n_line);
+/* All bytes of a candidate. */
 const char *ttt__candidate_text(const struct ttt__corpus *c, const struct ttt__candidate *p, size_t *n);
 
 #endif

@@ -39,7 +39,9 @@ ttt__relevance_create(struct ttt__relevance **out, const struct ttt_session *bas
 		ttt__relevance_free(r);
 		return s;
 	}
-	ttt__session_fast_read(r->session, initial ? TTT__FAST_INITIAL : TTT__FAST_LAST, r->fast);
+	if (initial)
+		ttt_session_reset_fast(r->session);
+	ttt__session_fast_read(r->session, TTT__FAST_LAST, r->fast);
 	*out = r;
 	return TTT_OK;
 }

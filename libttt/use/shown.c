@@ -9,18 +9,9 @@ enum {
 	BEFORE_BEST = 5   /* of them before the best one, where there are as many */
 };
 
-static bool
-is_blank(const char *p, size_t n)
-{
-	for (size_t i = 0; i < n; i++)
-		if (p[i] != ' ' && p[i] != '\t' && p[i] != '\r' && p[i] != '\n' && p[i] != '\f')
-			return false;
-	return true;
-}
-
 /* Bytes of a passage's first line, or offset of its last one. */
 static size_t
-first_line(const struct ttt__shown *p)
+first_line(const struct ttt_passage *p)
 {
 	const char *q = memchr(p->text, '\n', p->n);
 
@@ -28,7 +19,7 @@ first_line(const struct ttt__shown *p)
 }
 
 static size_t
-last_line(const struct ttt__shown *p)
+last_line(const struct ttt_passage *p)
 {
 	size_t at = p->n - 1;
 
@@ -38,7 +29,7 @@ last_line(const struct ttt__shown *p)
 }
 
 static void
-drop_first(struct ttt__shown *p)
+drop_first(struct ttt_passage *p)
 {
 	size_t n = first_line(p);
 
@@ -48,7 +39,7 @@ drop_first(struct ttt__shown *p)
 }
 
 static void
-drop_last(struct ttt__shown *p)
+drop_last(struct ttt_passage *p)
 {
 	p->n = last_line(p);
 	p->end--;
@@ -56,18 +47,18 @@ drop_last(struct ttt__shown *p)
 
 /* Leave out blank lines at both ends. */
 static void
-trim(struct ttt__shown *p)
+trim(struct ttt_passage *p)
 {
-	while (p->start < p->end && is_blank(p->text, first_line(p)))
+	while (p->start < p->end && ttt__is_blank(p->text, first_line(p)))
 		drop_first(p);
-	while (p->start < p->end && is_blank(p->text + last_line(p), p->n - last_line(p)))
+	while (p->start < p->end && ttt__is_blank(p->text + last_line(p), p->n - last_line(p)))
 		drop_last(p);
 }
 
 /* Leave of a long passage SHOWN_LINES around its best line, most of them behind it: what is asked for follows the words that it is asked
  * with more often than it stands before them. */
 static void
-crop(struct ttt__shown *p)
+crop(struct ttt_passage *p)
 {
 	while (p->end - p->start >= SHOWN_LINES)
 		if (p->best - p->start > BEFORE_BEST)
@@ -78,7 +69,7 @@ crop(struct ttt__shown *p)
 }
 
 enum ttt_status
-ttt__shown_cut(struct ttt__shown *p, struct ttt__fulltext *ix, const struct ttt__question *q, const struct ttt__ranking *r,
+ttt__shown_cut(struct ttt_passage *p, struct ttt__fulltext *ix, const struct ttt__question *q, const struct ttt__ranking *r,
     struct ttt_error *err)
 {
 	enum ttt_status s;

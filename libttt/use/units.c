@@ -93,8 +93,8 @@ ttt__corpus_add(struct ttt__corpus *c, const char *name, int64_t first_line, con
 	return TTT_OK;
 }
 
-static bool
-is_blank(const char *p, size_t n)
+bool
+ttt__is_blank(const char *p, size_t n)
 {
 	for (size_t i = 0; i < n; i++)
 		if (p[i] != ' ' && p[i] != '\t' && p[i] != '\n' && p[i] != '\r' && p[i] != '\f')
@@ -131,7 +131,7 @@ cut_file(struct ttt__corpus *c, int32_t file, struct ttt_error *err)
 	while (at < end) {
 		const char *q = memchr(text + at, '\n', end - at);
 		size_t next = q == NULL ? end : (size_t)(q - text) + 1;
-		bool blank = is_blank(text + at, next - at);
+		bool blank = ttt__is_blank(text + at, next - at);
 
 		if (next - at > UINT32_MAX / 2)
 			return ttt__fail(err, TTT_E_FORMAT, "%s: line %" PRId64 " is longer than 2 GB",

@@ -38,6 +38,8 @@ enum ttt_status ttt__corpus_cut(struct ttt__corpus *c, struct ttt_error *err);
 void ttt__corpus_free(struct ttt__corpus *c);
 
 const char *ttt__corpus_name(const struct ttt__corpus *c, int32_t file);
+/* Of nothing but spaces, tabs and ends of lines and pages. */
+bool ttt__is_blank(const char *p, size_t n);
 /* True when units i and i + 1 are neighbours in one file and short enough to be shown together. */
 bool ttt__corpus_joins(const struct ttt__corpus *c, int64_t i);
 

@@ -1,5 +1,5 @@
 /* Asking: words, units, ranking without a model, and the public calls over a state of a tiny random model. */
-#include "libttt/use/best.h"
+#include "libttt/use/rank.h"
 #include "libttt/use/cues.h"
 #include "tests/unit/state_fixture.h"
 
@@ -90,7 +90,7 @@ ask(struct index *x, const char *question)
 static void
 assert_found(struct index *x, const char *question, const char *file, int64_t line)
 {
-	const struct ttt__shown *shown;
+	const struct ttt_passage *shown;
 
 	ask(x, question);
 	assert_true(x->found.n > 0);
@@ -311,7 +311,7 @@ test_shown(void **state)
 {
 	struct index x = { 0 };
 	char text[2000] = "";
-	const struct ttt__shown *first;
+	const struct ttt_passage *first;
 
 	(void)state;
 	for (int i = 1; i <= 40; i++)

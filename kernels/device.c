@@ -57,6 +57,16 @@ ttt__device_floats(struct ttt_device *d, float **out, int64_t n, const char *wha
 }
 
 enum ttt_status
+ttt__device_halves(struct ttt_device *d, uint16_t **out, int64_t n, const char *what, struct ttt_error *err)
+{
+	void *p;
+	enum ttt_status status = allocate(d, &p, n, sizeof(uint16_t), what, err);
+
+	*out = p;
+	return status;
+}
+
+enum ttt_status
 ttt__device_ids(struct ttt_device *d, int32_t **out, int64_t n, const char *what, struct ttt_error *err)
 {
 	void *p;

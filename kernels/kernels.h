@@ -53,12 +53,17 @@ struct ttt__ops {
 	    int64_t n);
 	void (*dot_rows)(struct ttt_device *, float *y, const float *x, const float *z, int64_t T, int64_t n); /* y_t = <x_t, z_t> */
 	void (*gather_rows)(struct ttt_device *, float *y, const float *E, const int32_t *id, int64_t T, int64_t n); /* y_t = E[id_t] */
+	void (*gather_rows_bf16)(struct ttt_device *, float *y, const uint16_t *E, const int32_t *id, int64_t T, int64_t n); /* E in bfloat16 */
 	/* E[id_t] += a x_t, in the order of t */
 	void (*scatter_rows)(struct ttt_device *, float *E, const int32_t *id, double a, const float *x, int64_t T, int64_t n);
 
 	/* C [M, N] = alpha op(A) [M, K] op(B) [K, N] + beta C; ta, tb: the matrix is stored transposed */
 	void (*gemm)(struct ttt_device *, bool ta, bool tb, int64_t M, int64_t N, int64_t K, double alpha, const float *A, int64_t lda,
 	    const float *B, int64_t ldb, double beta, float *C, int64_t ldc);
+	/* C [M, N] = A [M, K] op(B) [K, N] + beta C with B in bfloat16, beta 0 or 1. narrow: where the device multiplies bfloat16 faster, A
+	 * is rounded to it; else nothing is lost. */
+	void (*gemm_bf16)(struct ttt_device *, bool narrow, bool tb, int64_t M, int64_t N, int64_t K, const float *A, int64_t lda,
+	    const uint16_t *B, int64_t ldb, double beta, float *C, int64_t ldc);
 
 	/* RMSNorm of groups of n in a row: y = g xh, xh = x r, r = (mean x^2 + eps)^-1/2 (SEMANTICS section 1; METAGRAD section 4).
 	 * Element j of group h of row t is x[t * ldx + h * n + j]; r [T, G]; g [n] shared by the groups. With base (as y, or NULL),
@@ -109,6 +114,7 @@ struct ttt__ops {
 
 struct ttt_device {
 	const struct ttt__ops *ops;
+	enum ttt_dtype precision; /* of matrices that do not learn, and of products with them */
 	int n_thread; /* threads that work on one operation */
 	int n_lane;   /* how many host threads may drive the device side by side, each with its own buffers */
 	char description[160];
@@ -116,6 +122,7 @@ struct ttt_device {
 
 /* n floats, not set; NULL pointer and TTT_E_MEMORY naming what, when they cannot be had. n is at least 0. */
 enum ttt_status ttt__device_floats(struct ttt_device *d, float **out, int64_t n, const char *what, struct ttt_error *err);
+enum ttt_status ttt__device_halves(struct ttt_device *d, uint16_t **out, int64_t n, const char *what, struct ttt_error *err);
 enum ttt_status ttt__device_ids(struct ttt_device *d, int32_t **out, int64_t n, const char *what, struct ttt_error *err);
 void ttt__device_release(struct ttt_device *d, void *p);
 

@@ -47,12 +47,18 @@ const char *ttt_version(void);
 
 /* ------------------------------------------------------------------------------------------------ device */
 
+enum ttt_dtype { TTT_F32 = 0, TTT_BF16 }; /* float32, bfloat16 */
+
 struct ttt_device; /* a backend of kernels/kernels.h with its memory and threads */
 
 struct ttt_device_options {
 	const char *name;    /* "cpu"; "cuda" says plainly that it is not built */
 	const char *kernels; /* instruction set: "plain", "avx2", "avx512"; NULL: the best this processor has */
 	int n_thread;        /* 0: all processors this process may use */
+	/* TTT_BF16: of models opened on the device, the matrices that do not learn are kept in bfloat16 (rounded where the file has more;
+	 * half the memory), and on processors with AVX512_BF16 multiplied in it: what they are multiplied with is rounded to it, sums
+	 * are float32. All else stays float32. Such a model cannot be trained. TTT_F32 (0): everything in float32. */
+	enum ttt_dtype precision;
 };
 
 /* Make a device. o NULL: the defaults above. Errors: TTT_E_UNSUPPORTED (not built, or this processor lacks the set).
@@ -120,7 +126,6 @@ struct ttt_init_options {
 	bool prime_fan_in;
 };
 enum ttt_status ttt_model_init(const char *dir, const struct ttt_init_options *o, struct ttt_error *err);
-enum ttt_dtype { TTT_F32 = 0, TTT_BF16 }; /* how weights are stored; what is computed is float32 */
 /* Write m as a model directory, which is made: configuration and tokenizer as they are, weights in the order in which float32 ones
  * are used in place, without being copied when the model is opened. TTT_BF16 takes half the space and rounds to the nearest, ties to
  * even. Errors: TTT_E_IO, TTT_E_MEMORY, TTT_E_RANGE (a weight beyond the range of bfloat16). */

@@ -23,6 +23,16 @@ level_of_processor(void)
 	return 0;
 }
 
+static bool
+processor_has_bf16(void)
+{
+#if defined(__x86_64__)
+	return __builtin_cpu_supports("avx512bf16");
+#else
+	return false;
+#endif
+}
+
 static void *
 cpu_alloc(struct ttt_device *d, size_t n)
 {
@@ -165,9 +175,12 @@ ttt__cpu_create(struct ttt_device **out, const struct ttt_device_options *o, str
 	c->ops.adopt = cpu_adopt;
 	c->ops.upload = c->ops.download = c->ops.copy = cpu_copy;
 	c->ops.gemm = ttt__cpu_gemm;
+	c->ops.gemm_bf16 = ttt__cpu_gemm_bf16;
+	c->has_bf16 = level == 2 && processor_has_bf16();
 	c->ops.side_by_side = cpu_side_by_side;
 	d = &c->device;
 	d->ops = &c->ops;
+	d->precision = o->precision;
 	d->n_thread = o->n_thread ? o->n_thread : omp_get_num_procs();
 	d->n_lane = d->n_thread;
 	status = ttt__pool_create(&c->pool, d->n_thread, err);

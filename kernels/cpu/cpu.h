@@ -14,10 +14,16 @@
 typedef void ttt__gemm_fn(bool ta, bool tb, int64_t M, int64_t N, int64_t K, float alpha, const float *A, int64_t lda, const float *B,
     int64_t ldb, float beta, float *C, int64_t ldc);
 
+/* C [M, N] = A [M, K] op(B) [K, N] + beta C on the calling thread, beta 0 or 1, B in bfloat16; narrow: A may be rounded to it too. */
+typedef void ttt__gemm_bf16_fn(bool narrow, bool tb, int64_t M, int64_t N, int64_t K, const float *A, int64_t lda, const uint16_t *B, int64_t ldb,
+    float beta, float *C, int64_t ldc);
+
 struct ttt__cpu {
 	struct ttt_device device;
 	struct ttt__ops ops;
 	ttt__gemm_fn *gemm_one;
+	ttt__gemm_bf16_fn *gemm_one_bf16;
+	bool has_bf16; /* the processor multiplies bfloat16, and the instruction set in use has it */
 	struct ttt__pool *pool;
 };
 
@@ -27,19 +33,33 @@ ttt__cpu_pool(const struct ttt_device *d)
 	return ((const struct ttt__cpu *)d)->pool;
 }
 
+/* x [n] = from, in bfloat16 */
+static inline void
+ttt__cpu_widen(float *x, const uint16_t *from, int64_t n)
+{
+	typedef uint32_t bits __attribute__((may_alias));
+	bits *to = (bits *)(void *)x;
+
+#pragma omp simd
+	for (int64_t i = 0; i < n; i++)
+		to[i] = (bits)from[i] << 16;
+}
+
 /* fn(args, from, to) over parts of 0 .. n - 1, side by side where n times cost is worth another thread; cost: of one, in plain operations on
  * one element (an addition 1, an exponential 8). The parts depend on n and cost alone, not on the number of threads. */
 typedef void ttt__range_fn(const void *args, int64_t from, int64_t to);
 void ttt__cpu_split(struct ttt_device *d, int64_t n, int64_t cost, ttt__range_fn *fn, const void *args);
 
-/* Fill ops with what is built for one instruction set, and gemm_one. */
+/* Fill ops with what is built for one instruction set, gemm_one and gemm_one_bf16. */
 void ttt__cpu_table__plain(struct ttt__cpu *);
 void ttt__cpu_table__avx2(struct ttt__cpu *);
 void ttt__cpu_table__avx512(struct ttt__cpu *);
 
-/* The operation: cut among the threads. */
+/* The operations: cut among the threads. */
 void ttt__cpu_gemm(struct ttt_device *, bool ta, bool tb, int64_t M, int64_t N, int64_t K, double alpha, const float *A, int64_t lda,
     const float *B, int64_t ldb, double beta, float *C, int64_t ldc);
+void ttt__cpu_gemm_bf16(struct ttt_device *, bool narrow, bool tb, int64_t M, int64_t N, int64_t K, const float *A, int64_t lda, const uint16_t *B,
+    int64_t ldb, double beta, float *C, int64_t ldc);
 ttt__gemm_fn ttt__cpu_gemm_library;
 /* Tell the matrix library not to go beyond level (0 plain, 1 avx2, 2 avx512); and its name. */
 void ttt__cpu_gemm_limit(int level);
@@ -47,6 +67,7 @@ extern const char ttt__cpu_gemm_name[];
 
 #ifdef TTT__ISA
 ttt__gemm_fn ISA(ttt__cpu_gemm_one);
+ttt__gemm_bf16_fn ISA(ttt__cpu_gemm_one_bf16);
 /* Fill the entries that live in one file each. */
 void ISA(ttt__cpu_elementwise)(struct ttt__ops *);
 void ISA(ttt__cpu_rows)(struct ttt__ops *);

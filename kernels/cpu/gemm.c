@@ -52,13 +52,28 @@ ttt__cpu_gemm_limit(int level)
 #define PART_MIN ((int64_t)1 << 18)
 
 struct product {
-	bool ta, tb, by_rows; /* by_rows: parts of M, else of N */
+	bool ta, tb, narrow, by_rows; /* by_rows: parts of M, else of N */
 	int64_t M, N, K, lda, ldb, ldc, size; /* size: rows or columns of a part */
 	float alpha, beta;
 	const float *A, *B;
+	const uint16_t *half; /* B in bfloat16; NULL: it is in float32 */
 	float *C;
-	ttt__gemm_fn *one;
+	const struct ttt__cpu *cpu;
 };
+
+/* C of M rows and N columns from row i and column j on. */
+static void
+product_of(const struct product *p, int64_t i, int64_t M, int64_t j, int64_t N)
+{
+	const float *A = p->A + i * (p->ta ? 1 : p->lda);
+	int64_t b = j * (p->tb ? p->ldb : 1);
+	float *C = p->C + i * p->ldc + j;
+
+	if (p->half)
+		p->cpu->gemm_one_bf16(p->narrow, p->tb, M, N, p->K, A, p->lda, p->half + b, p->ldb, p->beta, C, p->ldc);
+	else
+		p->cpu->gemm_one(p->ta, p->tb, M, N, p->K, p->alpha, A, p->lda, p->B + b, p->ldb, p->beta, C, p->ldc);
+}
 
 static void
 product_part(void *args, int64_t i, int worker)
@@ -68,29 +83,44 @@ product_part(void *args, int64_t i, int worker)
 
 	(void)worker;
 	if (p->by_rows)
-		p->one(p->ta, p->tb, n, p->N, p->K, p->alpha, p->A + from * (p->ta ? 1 : p->lda), p->lda, p->B, p->ldb, p->beta,
-		    p->C + from * p->ldc, p->ldc);
+		product_of(p, from, n, 0, p->N);
 	else
-		p->one(p->ta, p->tb, p->M, n, p->K, p->alpha, p->A, p->lda, p->B + from * (p->tb ? p->ldb : 1), p->ldb, p->beta,
-		    p->C + from, p->ldc);
+		product_of(p, 0, p->M, from, n);
 }
 
-/* The longer side is cut, in whole vectors of the library's kernels; two parts a thread where they stay large, so that a thread which is
+/* The longer side is cut, in whole panels of the kernels; two parts a thread where they stay large, so that a thread which is
  * held up costs little. */
-void
-ttt__cpu_gemm(struct ttt_device *d, bool ta, bool tb, int64_t M, int64_t N, int64_t K, double alpha, const float *A, int64_t lda,
-    const float *B, int64_t ldb, double beta, float *C, int64_t ldc)
+static void
+cut(struct product *p)
 {
-	struct product p = {.ta = ta, .tb = tb, .by_rows = M > N, .M = M, .N = N, .K = K, .lda = lda, .ldb = ldb, .ldc = ldc,
-	    .alpha = (float)alpha, .beta = (float)beta, .A = A, .B = B, .C = C, .one = ((struct ttt__cpu *)d)->gemm_one};
-	int64_t all = p.by_rows ? M : N, n = d->n_thread, part_work = M <= 0 || N <= 0 ? 0 : M * N / n * K;
+	int64_t all, n = p->cpu->device.n_thread, part_work = p->M <= 0 || p->N <= 0 ? 0 : p->M * p->N / n * p->K;
 
+	p->by_rows = p->M > p->N;
+	all = p->by_rows ? p->M : p->N;
 	if (n == 1 || part_work < PART_MIN) {
-		p.one(ta, tb, M, N, K, p.alpha, A, lda, B, ldb, p.beta, C, ldc);
+		product_of(p, 0, p->M, 0, p->N);
 		return;
 	}
 	if (part_work > 64 * PART_MIN && all >= 2 * n * 128)
 		n *= 2;
-	p.size = ((all + n - 1) / n + 15) / 16 * 16;
-	ttt__pool_run(ttt__cpu_pool(d), (all + p.size - 1) / p.size, product_part, &p);
+	p->size = ((all + n - 1) / n + 31) / 32 * 32;
+	ttt__pool_run(p->cpu->pool, (all + p->size - 1) / p->size, product_part, p);
+}
+
+void
+ttt__cpu_gemm(struct ttt_device *d, bool ta, bool tb, int64_t M, int64_t N, int64_t K, double alpha, const float *A, int64_t lda,
+    const float *B, int64_t ldb, double beta, float *C, int64_t ldc)
+{
+	cut(&(struct product){.ta = ta, .tb = tb, .M = M, .N = N, .K = K, .lda = lda, .ldb = ldb, .ldc = ldc, .alpha = (float)alpha,
+	    .beta = (float)beta, .A = A, .B = B, .C = C, .cpu = (struct ttt__cpu *)d});
+}
+
+void
+ttt__cpu_gemm_bf16(struct ttt_device *d, bool narrow, bool tb, int64_t M, int64_t N, int64_t K, const float *A, int64_t lda, const uint16_t *B,
+    int64_t ldb, double beta, float *C, int64_t ldc)
+{
+	const struct ttt__cpu *cpu = (struct ttt__cpu *)d;
+
+	cut(&(struct product){.tb = tb, .narrow = narrow && cpu->has_bf16, .M = M, .N = N, .K = K, .lda = lda, .ldb = ldb, .ldc = ldc,
+	    .beta = (float)beta, .A = A, .half = B, .C = C, .cpu = cpu});
 }

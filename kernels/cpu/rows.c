@@ -76,6 +76,14 @@ gather_rows(struct ttt_device *d, float *y, const float *E, const int32_t *id, i
 }
 
 static void
+gather_rows_bf16(struct ttt_device *d, float *y, const uint16_t *E, const int32_t *id, int64_t T, int64_t n)
+{
+	(void)d;
+	for (int64_t t = 0; t < T; t++)
+		ttt__cpu_widen(y + t * n, E + id[t] * n, n);
+}
+
+static void
 scatter_rows(struct ttt_device *d, float *E, const int32_t *id, double a, const float *x, int64_t T, int64_t n)
 {
 	float f = (float)a;
@@ -98,5 +106,6 @@ ISA(ttt__cpu_rows)(struct ttt__ops *o)
 	o->combine_rows = combine_rows;
 	o->dot_rows = dot_rows;
 	o->gather_rows = gather_rows;
+	o->gather_rows_bf16 = gather_rows_bf16;
 	o->scatter_rows = scatter_rows;
 }

@@ -7,6 +7,7 @@ ISA(ttt__cpu_table)(struct ttt__cpu *c)
 	struct ttt__ops *o = &c->ops;
 
 	c->gemm_one = ISA(ttt__cpu_gemm_one);
+	c->gemm_one_bf16 = ISA(ttt__cpu_gemm_one_bf16);
 	ISA(ttt__cpu_elementwise)(o);
 	ISA(ttt__cpu_rows)(o);
 	ISA(ttt__cpu_rmsnorm)(o);

@@ -1,0 +1,112 @@
+/* Matrix products with weights in bfloat16, of every kind and odd size, against double; nothing outside C is touched. */
+#include <string.h>
+
+#include "on_devices.h"
+
+enum { GAP = 2 }; /* rows lie this much further apart than they are long */
+
+struct shape {
+	int64_t M, N, K;
+};
+
+static double
+value(uint16_t x)
+{
+	uint32_t bits = (uint32_t)x << 16;
+	float f;
+
+	memcpy(&f, &bits, sizeof f);
+	return (double)f;
+}
+
+/* To the nearest, ties to even; of numbers that are none, nothing is asked. */
+static uint16_t
+rounded(float x)
+{
+	uint32_t bits;
+
+	memcpy(&bits, &x, sizeof bits);
+	return (uint16_t)((bits + 0x7fff + (bits >> 16 & 1)) >> 16);
+}
+
+static double
+product(bool narrow, bool tb, const float *a, const uint16_t *b, int64_t ldb, int64_t j, int64_t K)
+{
+	double sum = 0;
+
+	for (int64_t k = 0; k < K; k++)
+		sum += (narrow ? value(rounded(a[k])) : (double)a[k]) * value(b[tb ? j * ldb + k : k * ldb + j]);
+	return sum;
+}
+
+/* narrow: either kind of product may come, since not every processor makes narrow ones, but all must be of one kind. */
+static void
+check(const struct tiny_device *on, bool narrow, bool tb, struct shape s, int gap, double beta)
+{
+	struct ttt_device *d = on->device;
+	int64_t lda = s.K + gap, ldb = (tb ? s.K : s.N) + gap, ldc = s.N + gap, b_n = (tb ? s.N : s.K) * ldb, c_n = s.M * ldc;
+	double worst[2] = {0};
+	struct ttt__random r;
+	float *a, *b, *c, *on_a, *on_c, *got;
+	uint16_t *half = ttt__new((size_t)b_n, sizeof *half), *on_half = d->ops->alloc(d, (size_t)b_n * sizeof *half);
+
+	assert_true(half && on_half);
+	ttt__random_seed(&r, (uint64_t)(s.M * 1000003 + s.N * 1009 + s.K));
+	a = tiny_normal(&r, s.M * lda, 1);
+	b = tiny_normal(&r, b_n, 1);
+	c = tiny_normal(&r, c_n, 1);
+	for (int64_t i = 0; i < b_n; i++)
+		half[i] = rounded(b[i]);
+	if (beta == 0) /* what was there does not matter, not even this */
+		for (int64_t i = 0; i < s.M; i++)
+			c[i * ldc] = NAN;
+	on_a = tiny_upload(d, a, s.M * lda);
+	on_c = tiny_upload(d, c, c_n);
+	d->ops->upload(d, on_half, half, (size_t)b_n * sizeof *half);
+	d->ops->gemm_bf16(d, narrow, tb, s.M, s.N, s.K, on_a, lda, on_half, ldb, beta, on_c, ldc);
+	got = tiny_download(d, on_c, c_n);
+	for (int64_t i = 0; i < s.M; i++)
+		for (int64_t j = 0; j < ldc; j++)
+			for (int kind = 0; kind < 2; kind++) {
+				double want = j >= s.N ? (double)c[i * ldc + j] : (beta == 0 ? 0 : (double)c[i * ldc + j]) +
+				    product(kind, tb, a + i * lda, half, ldb, j, s.K);
+
+				if (j >= s.N)
+					assert_true((double)got[i * ldc + j] == want);
+				else
+					worst[kind] = fmax(worst[kind], fabs((double)got[i * ldc + j] - want) / sqrt((double)s.K));
+			}
+	if (!(worst[0] <= 1e-5 || (narrow && worst[1] <= 1e-5)))
+		fail_msg("%s%s: N%c M %d N %d K %d, beta %g: off by %g or %g", on->name, narrow ? ", narrow" : "", tb ? 'T' : 'N', (int)s.M,
+		    (int)s.N, (int)s.K, beta, worst[0], worst[1]);
+	ttt__device_release(d, on_a);
+	ttt__device_release(d, on_c);
+	d->ops->free(d, on_half);
+	free(half);
+	free(got);
+	free(a);
+	free(b);
+	free(c);
+}
+
+static void
+test_products(void **state)
+{
+	static const struct shape shapes[] = {{1, 1, 1}, {1, 50, 18}, {2, 7, 40}, {3, 33, 8}, {4, 5, 6}, {5, 100, 17}, {6, 16, 64}, {7, 31, 130},
+	    {12, 48, 128}, {13, 95, 258}, {17, 97, 66}, {32, 96, 128}, {33, 31, 300}, {63, 70, 34}, {64, 287, 32}, {65, 40, 63}, {96, 33, 64},
+	    {130, 17, 66}, {300, 130, 32}, {200, 300, 20}, {30, 530, 542}};
+
+	(void)state;
+	for (int i = 0; i < devices.n; i++)
+		for (size_t j = 0; j < sizeof shapes / sizeof *shapes; j++)
+			for (int kind = 0; kind < 16; kind++)
+				check(&devices.at[i], kind & 1, kind & 2, shapes[j], kind & 4 ? GAP : GAP + 1, kind & 8 ? 1 : 0);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {cmocka_unit_test(test_products)};
+
+	return cmocka_run_group_tests(tests, open_devices, close_devices);
+}

@@ -69,6 +69,7 @@ int bench_absorb(struct tool *t, int argc, char **argv);
 int bench_meta(struct tool *t, int argc, char **argv);
 int bench_length(struct tool *t, int argc, char **argv);
 int bench_decode(struct tool *t, int argc, char **argv);
+int bench_precision(struct tool *t, int argc, char **argv);
 int bench_start(struct tool *t, int argc, char **argv);
 /* Options of a command; synopsis and purpose for its --help. */
 void bench_options(struct bench *b, struct tool *t, const char *synopsis, const char *purpose, int argc, char **argv);

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Run ttt-bench and print its rows as Markdown tables: results.py [--quick] [TABLE...] > RESULTS.md
 
-Tables: absorb, meta, length, decode, start (all). --quick leaves out the 125M shape, whose steps take minutes. Every figure is the median
+Tables: absorb, precision, meta, length, decode, start (all). --quick leaves out the 125M shape, whose steps take minutes. Every figure is the median
 of its rounds, least and greatest behind it; shares are of the matrix-product peak timed by turns in the same run."""
 import json
 import os
@@ -40,7 +40,7 @@ def machine():
 
 
 def main():
-    wanted = [a for a in sys.argv[1:] if not a.startswith("--")] or ["absorb", "meta", "length", "decode", "start"]
+    wanted = [a for a in sys.argv[1:] if not a.startswith("--")] or ["absorb", "precision", "meta", "length", "decode", "start"]
     big = "--quick" not in sys.argv
     machine()
     if "absorb" in wanted:
@@ -48,6 +48,11 @@ def main():
         if big:
             some += rows("absorb", "--config", BIG, "--rounds", "5", "--seconds", "0")
         table("Absorb", "absorb [--config bench/configs/125m.json --rounds 5 --seconds 0]", some)
+    if "precision" in wanted:
+        some = rows("precision", "--threads", "1") + rows("precision")
+        if big:
+            some += rows("precision", "--config", BIG, "--rounds", "3", "--seconds", "0")
+        table("Precision", "precision [--config bench/configs/125m.json --rounds 3 --seconds 0]", some)
     if "meta" in wanted:
         some = rows("meta")
         if big:

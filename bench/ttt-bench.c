@@ -44,7 +44,7 @@ take_contexts(struct bench *b, struct tool *t, char *list)
 void
 bench_options(struct bench *b, struct tool *t, const char *synopsis, const char *purpose, int argc, char **argv)
 {
-	const struct tool_usage usage = { .synopsis = synopsis, .purpose = purpose, .option = options, .common = TOOL_MODEL };
+	const struct tool_usage usage = { .synopsis = synopsis, .purpose = purpose, .option = options, .common = TOOL_MODEL | TOOL_PRECISION };
 	static char contexts[] = "8K,32K,128K";
 	int key;
 
@@ -94,6 +94,7 @@ cmd_main(struct tool *t, int argc, char **argv)
 		{ "meta", "a meta-training step beside a plain one", bench_meta },
 		{ "length", "cost of a token by context length", bench_length },
 		{ "decode", "tokens generated a second", bench_decode },
+		{ "precision", "reading in bfloat16 beside reading in float32: speed and loss", bench_precision },
 		{ "start", "time to the first output of each program", bench_start },
 		{ 0 }
 	};

@@ -6,7 +6,8 @@
 enum ttt_status
 tool_device_open(struct tool *t, struct ttt_error *err)
 {
-	struct ttt_device_options o = { .name = t->device_name, .kernels = t->kernels, .n_thread = t->n_thread };
+	struct ttt_device_options o = { .name = t->device_name, .kernels = t->kernels, .n_thread = t->n_thread,
+		.precision = t->precision };
 
 	return t->device != NULL ? TTT_OK : ttt_device_create(&t->device, &o, err);
 }

@@ -7,7 +7,7 @@
 
 #define N_OPTION_MAX 64
 
-enum { KEY_THREADS = 0x10000, KEY_DEVICE, KEY_PROGRESS };
+enum { KEY_THREADS = 0x10000, KEY_DEVICE, KEY_PRECISION, KEY_PROGRESS };
 
 static const struct {
 	unsigned common; /* 0: every program has it */
@@ -16,6 +16,7 @@ static const struct {
 	{ TOOL_MODEL, { 'm', "model", "DIR", "model directory (default: $TTT_MODEL, else the embedded model)" } },
 	{ TOOL_MODEL, { KEY_THREADS, "threads", "N", "threads to use (default: $OMP_NUM_THREADS, else all)" } },
 	{ TOOL_MODEL, { KEY_DEVICE, "device", "NAME", "cpu or cuda (default: cpu)" } },
+	{ TOOL_PRECISION, { KEY_PRECISION, "precision", "TYPE", "of weights that do not learn: f32 (default) or bf16" } },
 	{ TOOL_PROGRESS, { KEY_PROGRESS, "progress", NULL, "show progress even where stderr is no terminal" } },
 	{ 0, { 'q', "quiet", NULL, "no notes and no progress" } },
 	{ 0, { 'v', "verbose", NULL, "say more" } },
@@ -132,6 +133,7 @@ bad_option(struct tool *t, int key, char **argv)
 int
 tool_option(struct tool *t, const struct tool_usage *u, int argc, char **argv)
 {
+	static const char *const precisions[] = { "f32", "bf16", NULL };
 	struct option longs[N_OPTION_MAX + 1];
 	char letters[2 * N_OPTION_MAX + 2];
 
@@ -155,6 +157,9 @@ tool_option(struct tool *t, const struct tool_usage *u, int argc, char **argv)
 			break;
 		case KEY_DEVICE:
 			t->device_name = optarg;
+			break;
+		case KEY_PRECISION:
+			t->precision = tool_word(t, "--precision", optarg, precisions) == 1 ? TTT_BF16 : TTT_F32;
 			break;
 		case KEY_PROGRESS:
 			t->progress = true;

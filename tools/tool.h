@@ -54,6 +54,7 @@ struct tool {
 	const char *kernels;   /* $TTT_KERNELS, or NULL */
 	const char *device_name;
 	int n_thread;
+	enum ttt_dtype precision;
 	bool quiet, progress, version;
 	int verbose;
 	struct ttt_device *device; /* both: after tool_model_open(); freed by main() */
@@ -81,7 +82,8 @@ struct tool_option {
 
 enum tool_common { /* which common options a program has besides -h, -V, -q and -v */
 	TOOL_MODEL = 1,   /* -m, --threads, --device */
-	TOOL_PROGRESS = 2 /* --progress */
+	TOOL_PROGRESS = 2, /* --progress */
+	TOOL_PRECISION = 4 /* --precision */
 };
 
 struct tool_usage {

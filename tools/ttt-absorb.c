@@ -32,7 +32,7 @@ static const struct tool_usage usage = {
 	.synopsis = "[-f STATE | -u STATE] [-o OUT] [FILE...]",
 	.purpose = "Read FILEs, or standard input, learn them, and write the adapted weights as a state.",
 	.option = options,
-	.common = TOOL_MODEL | TOOL_PROGRESS,
+	.common = TOOL_MODEL | TOOL_PRECISION | TOOL_PROGRESS,
 	.example = "git archive HEAD | ttt-absorb -a > state.ttt",
 };
 

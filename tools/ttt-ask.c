@@ -27,7 +27,7 @@ static const struct tool_usage usage = {
 	           "has absorbed: the line that bears most on it, then the passages around such lines,\n"
 	           "best first. Exit status 1 says that nothing absorbed bears on a question.",
 	.option = options,
-	.common = TOOL_MODEL,
+	.common = TOOL_MODEL | TOOL_PRECISION,
 	.example = "ttt-ask state.ttt \"where is the journal replayed?\"",
 };
 

@@ -28,7 +28,7 @@ static const struct tool_usage usage = {
 	           "MODE is ttt, frozen, window (the fast weights as they were at first, held) or\n"
 	           "full (the same with full attention).",
 	.option = options,
-	.common = TOOL_MODEL | TOOL_PROGRESS,
+	.common = TOOL_MODEL | TOOL_PRECISION | TOOL_PROGRESS,
 	.example = "ttt-ppl -s state.ttt --lines --top 10 new.c",
 };
 

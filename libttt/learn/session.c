@@ -322,7 +322,7 @@ forward(struct ttt_session *s, int64_t from, int64_t T, struct ttt__run *r, stru
 
 	if (status)
 		return status;
-	*r = (struct ttt__run){.net = &s->net, .w = {.slow = s->model->weights, .fast = s->fast}, .work = &s->work, .tape = &s->prefix, .T = T,
+	*r = (struct ttt__run){.net = &s->net, .w = {.slow = s->model->weights, .fast = s->fast, .half = s->model->half}, .work = &s->work, .tape = &s->prefix, .T = T,
 	    .S = s->rows + from, .angle = s->angle, .kv = s->at};
 	set_angles(s, s->n_done + from, T);
 	d->ops->upload(d, s->ids, s->pending + from, (size_t)T * sizeof *s->ids);

@@ -34,6 +34,10 @@ ttt_trainer_create(struct ttt_trainer **out, const struct ttt_model *m, const st
 	enum ttt_status status;
 
 	*out = NULL;
+	if (m->half) {
+		free(t);
+		return ttt__fail(err, TTT_E_UNSUPPORTED, "training wants the model in float32, but it was opened in bfloat16");
+	}
 	if (!t)
 		return ttt__fail_memory(err, "the trainer");
 	t->model = m;

@@ -8,6 +8,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "libttt/model/bf16.h"
 #include "libttt/model/checksum.h"
 #include "libttt/model/config.h"
 #include "libttt/model/weights.h"
@@ -169,6 +170,7 @@ ttt_model_free(struct ttt_model *m)
 	if (m == NULL)
 		return;
 	ttt__device_release(m->device, m->copy);
+	ttt__device_release(m->device, m->half_copy);
 	ttt__parameters_free(&m->parameters);
 	ttt_tokenizer_free(m->tokenizer);
 	free_files(m);
@@ -177,6 +179,26 @@ ttt_model_free(struct ttt_model *m)
 	free(m->checksum);
 	free(m->name);
 	free(m);
+}
+
+void
+ttt__model_read(const struct ttt_model *m, const struct ttt__parameter *p, int64_t first, size_t n, float *out)
+{
+	enum { PIECE = 1024 };
+	uint16_t half[PIECE];
+	struct ttt_device *d = m->device;
+	int64_t at = p->offset + first;
+
+	if (m->half == NULL || !ttt__parameter_halves(&m->parameters, p)) {
+		d->ops->download(d, out, m->weights + at, n * sizeof(*out));
+		return;
+	}
+	for (size_t i = 0, some; i < n; i += some) {
+		some = n - i < PIECE ? n - i : PIECE;
+		d->ops->download(d, half, m->half + at + (int64_t)i, some * sizeof(*half));
+		for (size_t j = 0; j < some; j++)
+			out[i + j] = ttt__bf16_value(half[j]);
+	}
 }
 
 const struct ttt_config *

@@ -31,6 +31,13 @@ struct ttt__parameters {
 	struct ttt__block_offsets *block; /* [L] */
 };
 
+/* Whether p is kept in bfloat16 where a device asks for that: a matrix that does not learn. */
+static inline bool
+ttt__parameter_halves(const struct ttt__parameters *all, const struct ttt__parameter *p)
+{
+	return p->cols > 0 && p->offset < all->fast_offset;
+}
+
 enum ttt_status ttt__parameters_create(struct ttt__parameters *out, const struct ttt_config *c, struct ttt_error *err);
 void ttt__parameters_free(struct ttt__parameters *p);
 

@@ -1,5 +1,6 @@
 /* Writing of safetensors files. The header is put together by hand, so that the same tensors give the same bytes
  * whatever the JSON library does about order and blanks. */
+#include "libttt/model/bf16.h"
 #include "libttt/model/safetensors.h"
 
 #include <endian.h>
@@ -142,14 +143,12 @@ ttt__safetensors_write_bf16(struct ttt__bytes *b, const float *data, size_t n, s
 	size_t filled = 0;
 
 	for (size_t i = 0; i < n && status == TTT_OK; i++) {
-		uint32_t u;
+		uint16_t u;
 
-		memcpy(&u, &data[i], sizeof(u));
-		u += 0x7fff + (u >> 16 & 1); /* half of the last bit kept, less a bit when that one is even */
-		if ((u & 0x7f800000) == 0x7f800000)
+		if (!ttt__bf16_round(&u, data[i]))
 			return ttt__fail(err, TTT_E_RANGE, "%g is beyond the range of bfloat16", (double)data[i]);
-		piece[filled++] = (unsigned char)(u >> 16 & 0xff);
-		piece[filled++] = (unsigned char)(u >> 24);
+		piece[filled++] = (unsigned char)(u & 0xff);
+		piece[filled++] = (unsigned char)(u >> 8);
 		if (filled == sizeof(piece) || i + 1 == n) {
 			status = ttt__bytes_add(b, piece, filled, err);
 			filled = 0;

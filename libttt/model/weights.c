@@ -1,6 +1,6 @@
 /* Loading in two passes: first every header is held against the table of parameters, which bounds all memory by what
  * the files really hold; then the weights are used where they lie in the mapped file, when it has them in the order of the
- * table, as every file written by this library has, or they are converted piece by piece onto the device. */
+ * table and in the type wanted, as every file written by this library has, or they are converted piece by piece onto the device. */
 #include "libttt/model/weights.h"
 
 #include <endian.h>
@@ -9,6 +9,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "libttt/model/bf16.h"
 #include "libttt/model/index.h"
 #include "libttt/model/json.h"
 
@@ -69,27 +70,50 @@ claim(struct shard *s, const struct ttt__parameter *p, struct ttt_error *err)
 	return TTT_OK;
 }
 
+/* A piece on its way onto the device: as read, and rounded. */
+struct piece {
+	float x[PIECE];
+	uint16_t half[PIECE];
+};
+
+/* n elements of the piece to where parameter p is kept, from its element at on; one that is used in place is not copied. */
+static enum ttt_status
+put_piece(struct ttt_model *m, const struct ttt__parameter *p, size_t at, struct piece *piece, size_t n, struct ttt_error *err)
+{
+	int64_t to = p->offset + (int64_t)at;
+	bool halves = m->half != NULL && ttt__parameter_halves(&m->parameters, p);
+
+	if (!halves && m->copy != NULL)
+		m->device->ops->upload(m->device, m->copy + to, piece->x, n * sizeof(*piece->x));
+	if (!halves || m->half_copy == NULL)
+		return TTT_OK;
+	for (size_t i = 0; i < n; i++)
+		if (!ttt__bf16_round(&piece->half[i], piece->x[i]))
+			return ttt__fail(err, TTT_E_RANGE, "tensor '%s': %g is beyond the range of bfloat16", p->name, (double)piece->x[i]);
+	m->device->ops->upload(m->device, m->half_copy + to, piece->half, n * sizeof(*piece->half));
+	return TTT_OK;
+}
+
 /* Convert one tensor, piece by piece, onto the device. */
 static enum ttt_status
-copy_tensor(struct ttt_model *m, const struct shard *s, size_t i, float *piece, struct ttt_error *err)
+copy_tensor(struct ttt_model *m, const struct shard *s, size_t i, struct piece *piece, struct ttt_error *err)
 {
 	const struct ttt__tensor *t = &s->tensors.tensor[i];
-	float *to = m->copy + s->owner[i]->offset;
 	enum ttt_status status = TTT_OK;
 
 	for (size_t at = 0, n; at < t->n_element && status == TTT_OK; at += n) {
 		n = t->n_element - at < PIECE ? t->n_element - at : PIECE;
-		status = ttt__safetensors_convert(&s->tensors, t, at, n, piece, err);
+		status = ttt__safetensors_convert(&s->tensors, t, at, n, piece->x, err);
 		if (status == TTT_OK)
-			m->device->ops->upload(m->device, to + at, piece, n * sizeof(*piece));
+			status = put_piece(m, s->owner[i], at, piece, n, err);
 	}
 	return status;
 }
 
-/* The tensor with which all parameters begin, one after the other as in the table and in float32; NULL: they do not lie so.
+/* The tensor with which all parameters begin, one after the other as in the table and all of one type; NULL: they do not lie so.
  * Between tensors of a file nothing lies. */
 static const struct ttt__tensor *
-find_in_order(const struct shard *s, const struct ttt__parameters *p)
+find_in_order(const struct shard *s, const struct ttt__parameters *p, enum ttt__dtype dtype)
 {
 	size_t first = 0, n = (size_t)p->n;
 
@@ -98,16 +122,17 @@ find_in_order(const struct shard *s, const struct ttt__parameters *p)
 	if (n > s->tensors.n - first || htole32(1) != 1)
 		return NULL;
 	for (size_t i = 0; i < n; i++)
-		if (s->owner[first + i] != &p->p[i] || s->tensors.tensor[first + i].dtype != TTT__F32)
+		if (s->owner[first + i] != &p->p[i] || s->tensors.tensor[first + i].dtype != dtype)
 			return NULL;
 	return &s->tensors.tensor[first];
 }
 
-/* Use the weights where they lie. m->weights stays NULL when that cannot be. */
+/* Use the weights where they lie. m->weights stays NULL when that cannot be, and so m->half. */
 static enum ttt_status
 use_in_place(struct ttt_model *m, const struct shard *s, struct ttt_error *err)
 {
-	const struct ttt__tensor *first = find_in_order(s, &m->parameters);
+	const struct ttt__tensor *first = find_in_order(s, &m->parameters, TTT__F32),
+	    *half = m->device->precision == TTT_BF16 ? find_in_order(s, &m->parameters, TTT__BF16) : NULL;
 	const void *at = NULL;
 	enum ttt_status status = TTT_OK;
 
@@ -117,23 +142,42 @@ use_in_place(struct ttt_model *m, const struct shard *s, struct ttt_error *err)
 	for (int64_t i = 0; at != NULL && i < m->parameters.n && status == TTT_OK; i++)
 		status = ttt__safetensors_check_f32(&s->tensors, &first[i], err);
 	m->weights = at;
+	if (half != NULL)
+		m->half = m->device->ops->adopt(m->device, s->tensors.data + half->offset,
+		    (size_t)m->parameters.fast_offset * sizeof(*m->half));
+	return status;
+}
+
+/* Memory on the device for what is not used in place. */
+static enum ttt_status
+make_copies(struct ttt_model *m, struct ttt_error *err)
+{
+	enum ttt_status status = TTT_OK;
+
+	if (m->weights == NULL)
+		status = ttt__device_floats(m->device, &m->copy, m->parameters.n_float, "the model's weights", err);
+	if (status == TTT_OK && m->device->precision == TTT_BF16 && m->half == NULL)
+		status = ttt__device_halves(m->device, &m->half_copy, m->parameters.fast_offset, "the model's weights", err);
+	if (m->copy != NULL)
+		m->weights = m->copy;
+	if (m->half_copy != NULL)
+		m->half = m->half_copy;
 	return status;
 }
 
 static enum ttt_status
 copy_all(struct ttt_model *m, const struct shard *s, size_t n, struct ttt_error *err)
 {
-	float *piece = malloc(PIECE * sizeof(*piece));
+	struct piece *piece = malloc(sizeof(*piece));
 	enum ttt_status status;
 
 	if (piece == NULL)
 		return ttt__fail_memory(err, "weights");
-	status = ttt__device_floats(m->device, &m->copy, m->parameters.n_float, "the model's weights", err);
+	status = make_copies(m, err);
 	for (size_t i = 0; i < n && status == TTT_OK; i++)
 		for (size_t j = 0; j < s[i].tensors.n && status == TTT_OK; j++)
 			if (s[i].owner[j] != NULL)
 				status = copy_tensor(m, &s[i], j, piece, err);
-	m->weights = m->copy;
 	free(piece);
 	return status;
 }
@@ -178,7 +222,9 @@ load_single(struct ttt_model *m, struct shard *s, struct ttt_error *err)
 		status = claim(s, &m->parameters.p[i], err);
 	if (status == TTT_OK)
 		status = use_in_place(m, s, err);
-	return status == TTT_OK && m->weights == NULL ? copy_all(m, s, 1, err) : status;
+	if (status == TTT_OK && (m->weights == NULL || m->device->precision == TTT_BF16))
+		status = copy_all(m, s, 1, err);
+	return status;
 }
 
 static enum ttt_status

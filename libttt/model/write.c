@@ -133,9 +133,7 @@ ttt__model_write_weights(const char *dir, const struct ttt__parameters *p, enum 
 static void
 download(void *ctx, const struct ttt__parameter *p, int64_t first, size_t n, float *out)
 {
-	const struct ttt_model *m = ctx;
-
-	m->device->ops->download(m->device, out, m->weights + p->offset + first, n * sizeof(*out));
+	ttt__model_read(ctx, p, first, n, out);
 }
 
 enum ttt_status

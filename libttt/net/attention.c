@@ -35,14 +35,14 @@ ttt__attention_forward(const struct ttt__run *r, int64_t i, float *out)
 	float *own_k = kv->k + p.S * D, *raw = kv->raw ? kv->raw + p.S * D : own_k;
 
 	p.op->rmsnorm_forward(p.d, t->n, D, t->r1, NULL, t->x, D, p.w + p.o->input_norm, p.T, 1, D, p.eps);
-	p.op->gemm(p.d, false, true, p.T, 3 * D, D, 1, t->n, D, p.w + p.o->q, D, 0, t->qkv, 3 * D);
+	ttt__times(r, true, p.T, 3 * D, D, t->n, D, ttt__slow_matrix(r, p.o->q), D, 0, t->qkv, 3 * D);
 	p.op->rmsnorm_forward(p.d, t->q, D, t->rq, NULL, t->qkv, 3 * D, p.w + p.o->q_norm, p.T, p.H, p.K, p.eps);
 	p.op->rope(p.d, t->q, D, t->q, D, r->angle, p.T, p.H, p.K, false);
 	p.op->rmsnorm_forward(p.d, raw, D, t->rk, NULL, t->qkv + D, 3 * D, p.w + p.o->k_norm, p.T, p.H, p.K, p.eps);
 	p.op->rope(p.d, own_k, D, raw, D, r->angle, p.T, p.H, p.K, false);
 	p.op->copy_rows(p.d, kv->v + p.S * D, D, t->qkv + 2 * D, 3 * D, p.T, D);
 	p.op->attention_forward(p.d, t->o, t->lse, t->q, kv->k, kv->v, &p.shape, work->attention);
-	p.op->gemm(p.d, false, true, p.T, D, D, 1, t->o, D, p.w + p.o->o, D, 0, t->s, D);
+	ttt__times(r, true, p.T, D, D, t->o, D, ttt__slow_matrix(r, p.o->o), D, 0, t->s, D);
 	p.op->rmsnorm_forward(p.d, out, D, t->r2, t->x, t->s, D, p.w + p.o->post_attention_norm, p.T, 1, D, p.eps);
 }
 
@@ -57,14 +57,14 @@ ttt__attention_tangent(const struct ttt__run *r, int64_t i, float *out)
 	int64_t D = p.D;
 
 	p.op->rmsnorm_tangent(p.d, x->n, D, NULL, x->x, D, t->x, D, t->r1, p.w + p.o->input_norm, p.T, 1, D);
-	p.op->gemm(p.d, false, true, p.T, 3 * D, D, 1, x->n, D, p.w + p.o->q, D, 0, x->qkv, 3 * D);
+	ttt__times(r, true, p.T, 3 * D, D, x->n, D, ttt__slow_matrix(r, p.o->q), D, 0, x->qkv, 3 * D);
 	p.op->rmsnorm_tangent(p.d, x->q, D, NULL, x->qkv, 3 * D, t->qkv, 3 * D, t->rq, p.w + p.o->q_norm, p.T, p.H, p.K);
 	p.op->rope(p.d, x->q, D, x->q, D, r->angle, p.T, p.H, p.K, false);
 	p.op->rmsnorm_tangent(p.d, x->k, D, NULL, x->qkv + D, 3 * D, t->qkv + D, 3 * D, t->rk, p.w + p.o->k_norm, p.T, p.H, p.K);
 	p.op->rope(p.d, x->k, D, x->k, D, r->angle, p.T, p.H, p.K, false);
 	p.op->copy_rows(p.d, x->v, D, x->qkv + 2 * D, 3 * D, p.T, D);
 	p.op->attention_tangent(p.d, x->o, x->lse, t->q, x->q, kv->k, x->k, kv->v, x->v, t->o, t->lse, &p.shape, work->attention);
-	p.op->gemm(p.d, false, true, p.T, D, D, 1, x->o, D, p.w + p.o->o, D, 0, x->s, D);
+	ttt__times(r, true, p.T, D, D, x->o, D, ttt__slow_matrix(r, p.o->o), D, 0, x->s, D);
 	p.op->rmsnorm_tangent(p.d, out, D, x->x, x->s, D, t->s, D, t->r2, p.w + p.o->post_attention_norm, p.T, 1, D);
 }
 
@@ -118,13 +118,13 @@ ttt__attention_backward(const struct ttt__run *r, const struct ttt__gradients *g
 	    x ? x->s : NULL, D, t->r2, p.w + p.o->post_attention_norm, p.T, 1, D);
 	if (s)
 		p.op->gemm(p.d, true, false, D, D, rows, 1, k->ds, D, t->o, D, 1, s + p.o->o, D);
-	p.op->gemm(p.d, false, false, made, D, D, 1, k->ds, D, p.w + p.o->o, D, 0, uo, D);
+	ttt__times(r, false, made, D, D, k->ds, D, ttt__slow_matrix(r, p.o->o), D, 0, uo, D);
 	scores_backward(r, g, i, adjoint, uo, bo);
 	if (s)
 		p.op->gemm(p.d, true, false, 3 * D, D, rows, 1, k->dqkv, 3 * D, t->n, D, 1, s + p.o->q, D);
 	if (stop && !s)
 		return;
-	p.op->gemm(p.d, false, false, made, D, 3 * D, 1, k->dqkv, 3 * D, p.w + p.o->q, D, 0, un, D);
+	ttt__times(r, false, made, D, 3 * D, k->dqkv, 3 * D, ttt__slow_matrix(r, p.o->q), D, 0, un, D);
 	p.op->rmsnorm_backward(p.d, k->residual, k->residual + TD, s ? s + p.o->input_norm : NULL, true, D, un, bn, D, t->x,
 	    x ? x->x : NULL, D, t->r1, p.w + p.o->input_norm, p.T, 1, D);
 }

@@ -2,12 +2,23 @@
  * METAGRAD.md section 4, row "tied head + CE". p = softmax, m = p E, E_y the target's row. Also the embedding, which shares E. */
 #include "libttt/net/network.h"
 
+/* Row j of E and those after it. */
+static struct ttt__matrix
+rows_of_embedding(const struct ttt__run *r, int64_t j)
+{
+	return ttt__slow_matrix(r, r->net->parameters->embed + j * r->net->config.d_model);
+}
+
 void
 ttt__embed_forward(const struct ttt__run *r, float *x, const int32_t *id)
 {
 	struct ttt_device *d = r->net->device;
+	struct ttt__matrix E = rows_of_embedding(r, 0);
 
-	d->ops->gather_rows(d, x, r->w.slow + r->net->parameters->embed, id, r->T, r->net->config.d_model);
+	if (E.half)
+		d->ops->gather_rows_bf16(d, x, E.half, id, r->T, r->net->config.d_model);
+	else
+		d->ops->gather_rows(d, x, E.f, id, r->T, r->net->config.d_model);
 }
 
 void
@@ -27,7 +38,6 @@ ttt__head_forward(const struct ttt__run *r, const int32_t *target, bool mean)
 	struct ttt__head_tape *t = &r->tape->head;
 	struct ttt__work *k = r->work;
 	int64_t T = r->T, D = c->d_model, V = c->n_vocab;
-	const float *E = r->w.slow + r->net->parameters->embed;
 	float *max = k->row, *sum = k->row + T, *keep = k->row + 2 * T;
 	const struct ttt__head_tape *kept = r->kept ? &r->kept->head : NULL;
 
@@ -38,7 +48,7 @@ ttt__head_forward(const struct ttt__run *r, const int32_t *target, bool mean)
 
 		float *z = kept ? kept->e + T * j : k->z;
 
-		op->gemm(d, false, true, T, n, D, 1, t->n, D, E + j * D, D, 0, z, n);
+		ttt__times(r, true, T, n, D, t->n, D, rows_of_embedding(r, j), D, 0, z, n);
 		op->softmax_tile(d, z, max, sum, keep, T, n);
 		if (kept)
 			op->copy(d, kept->max + j / k->tile * T, max, (size_t)T * sizeof *max);
@@ -46,12 +56,12 @@ ttt__head_forward(const struct ttt__run *r, const int32_t *target, bool mean)
 			continue;
 		if (j)
 			op->combine_rows(d, t->m, keep, t->m, NULL, NULL, T, D);
-		op->gemm(d, false, false, T, D, n, 1, z, n, E + j * D, D, j ? 1 : 0, t->m, D);
+		ttt__times(r, false, T, D, n, z, n, rows_of_embedding(r, j), D, j ? 1 : 0, t->m, D);
 	}
 	op->softmax_end(d, t->lse, sum, max, sum, T);
 	if (mean)
 		op->combine_rows(d, t->m, sum, t->m, NULL, NULL, T, D);
-	op->gather_rows(d, t->y, E, target, T, D);
+	ttt__embed_forward(r, t->y, target);
 	op->dot_rows(d, t->zy, t->n, t->y, T, D);
 }
 
@@ -64,8 +74,7 @@ ttt__head_logits(const struct ttt__run *r, float *z)
 
 	d->ops->rmsnorm_forward(d, t->n, c->d_model, t->r, NULL, t->x, c->d_model, r->w.slow + r->net->parameters->final_norm, r->T, 1,
 	    c->d_model, c->rms_eps);
-	d->ops->gemm(d, false, true, r->T, c->n_vocab, c->d_model, 1, t->n, c->d_model, r->w.slow + r->net->parameters->embed,
-	    c->d_model, 0, z, c->n_vocab);
+	ttt__times(r, true, r->T, c->n_vocab, c->d_model, t->n, c->d_model, rows_of_embedding(r, 0), c->d_model, 0, z, c->n_vocab);
 }
 
 void
@@ -87,16 +96,16 @@ probabilities(const struct ttt__run *r, int64_t j, int64_t n, bool tangent)
 	const struct ttt__head_tape *t = &r->tape->head, *kept = r->kept ? &r->kept->head : NULL;
 	struct ttt__work *k = r->work;
 	int64_t T = r->T, D = r->net->config.d_model;
-	const float *E = r->w.slow + r->net->parameters->embed + j * D;
+	struct ttt__matrix E = rows_of_embedding(r, j);
 	float *rz = tangent ? k->z + T * n : NULL;
 
 	if (!kept) {
-		op->gemm(d, false, true, tangent ? 2 * T : T, n, D, 1, t->n, D, E, D, 0, k->z, n); /* n and rn lie stacked */
+		ttt__times(r, true, tangent ? 2 * T : T, n, D, t->n, D, E, D, 0, k->z, n); /* n and rn lie stacked */
 		op->softmax_known(d, k->z, rz, t->lse, T, n);
 		return;
 	}
 	if (tangent)
-		op->gemm(d, false, true, T, n, D, 1, r->tangent->head.n, D, E, D, 0, rz, n);
+		ttt__times(r, true, T, n, D, r->tangent->head.n, D, E, D, 0, rz, n);
 	op->softmax_kept(d, k->z, rz, kept->e + T * j, kept->max + j / k->tile * T, t->lse, T, n);
 }
 
@@ -130,7 +139,6 @@ dual_tiles(const struct ttt__run *r, float *dE, const int32_t *target, const flo
 	struct ttt__head_tape *t = &r->tape->head, *x = &r->tangent->head;
 	struct ttt__work *k = r->work;
 	int64_t T = r->T, D = r->net->config.d_model, V = r->net->config.n_vocab;
-	const float *E = r->w.slow + r->net->parameters->embed;
 
 	op->combine_rows(d, k->t, a, t->n, om_in, x->n, T, D);
 	op->combine_rows(d, k->t + T * D, om_in, t->n, NULL, NULL, T, D);
@@ -138,7 +146,7 @@ dual_tiles(const struct ttt__run *r, float *dE, const int32_t *target, const flo
 		int64_t n = V - j < k->tile ? V - j : k->tile;
 
 		probabilities(r, j, n, true);
-		op->gemm(d, false, false, T, D, n, 1, k->z + T * n, n, E + j * D, D, j ? 1 : 0, k->y, D);
+		ttt__times(r, false, T, D, n, k->z + T * n, n, rows_of_embedding(r, j), D, j ? 1 : 0, k->y, D);
 		op->gemm(d, true, false, n, D, 2 * T, 1, k->z, n, k->t, D, 1, dE + j * D, D);
 	}
 	op->combine_rows(d, k->y, om_in, k->y, NULL, NULL, T, D);

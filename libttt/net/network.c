@@ -75,6 +75,24 @@ ttt__net_free(struct ttt__net *n)
 	*n = (struct ttt__net){0};
 }
 
+struct ttt__matrix
+ttt__slow_matrix(const struct ttt__run *r, int64_t at)
+{
+	return r->w.half ? (struct ttt__matrix){NULL, r->w.half + at} : (struct ttt__matrix){r->w.slow + at, NULL};
+}
+
+void
+ttt__times(const struct ttt__run *r, bool turned, int64_t T, int64_t N, int64_t K, const float *x, int64_t ldx, struct ttt__matrix W, int64_t ldw,
+    double beta, float *y, int64_t ldy)
+{
+	struct ttt_device *d = r->net->device;
+
+	if (W.half)
+		d->ops->gemm_bf16(d, true, turned, T, N, K, x, ldx, W.half, ldw, beta, y, ldy);
+	else
+		d->ops->gemm(d, false, turned, T, N, K, 1, x, ldx, W.f, ldw, beta, y, ldy);
+}
+
 /* Where layer i's output goes: the next layer's input, the head's, or out. */
 static float *
 after(const struct ttt__net *n, const struct ttt__tape *t, int64_t i, float *out)

@@ -37,6 +37,12 @@ enum ttt_status ttt__net_extend(struct ttt__net *n, int64_t n_position, struct t
 /* Arrays in the layout of ttt__parameters: slow points at its start, fast at the fast part; v is a tangent of the fast part, or NULL. */
 struct ttt__weights {
 	const float *slow, *fast, *v;
+	const uint16_t *half; /* slow matrices in bfloat16, in place of those in slow; or NULL */
+};
+/* A matrix in float32, or in bfloat16 (f NULL). */
+struct ttt__matrix {
+	const float *f;
+	const uint16_t *half;
 };
 /* Where gradients are added (+=); NULL: not wanted. set: those of the fast weights are put there instead (=). */
 struct ttt__gradients {
@@ -134,6 +140,12 @@ struct ttt__run {
 	const float *angle;               /* [T, K / 2, 2] cosine and sine of the own tokens' positions */
 	const struct ttt__kv *kv;         /* [net n_layer], at the oldest cached row; own rows follow the cached; only attention entries are set */
 };
+
+/* The slow matrix at an offset. */
+struct ttt__matrix ttt__slow_matrix(const struct ttt__run *r, int64_t at);
+/* y [T, N] = x [T, K] op(W) [K, N] + beta y, beta 0 or 1; turned: W is stored transposed, [N, K]. ld: the distance of rows. */
+void ttt__times(const struct ttt__run *r, bool turned, int64_t T, int64_t N, int64_t K, const float *x, int64_t ldx, struct ttt__matrix W, int64_t ldw,
+    double beta, float *y, int64_t ldy);
 
 /* Layers first .. last - 1: from tape->layer[first].x (filled by the caller) to the next layer's x, or the head's x, or out where the tape
  * ends before either. Writes own keys and values into kv. */

@@ -23,6 +23,16 @@ more_setup() {
 	}'
 }
 
+@test "bfloat16 for what does not learn changes little, and nothing with the number of threads" {
+	near() { awk -v a="$1" -v b="$2" 'BEGIN { exit !((a - b) ^ 2 < 1e-6) }'; }
+	loss() { ttt-ppl "$@" | tail -n 1 | cut -f 4; }
+	a=$(loss "$files/text") b=$(loss --precision bf16 --threads 1 "$files/text")
+	near "$a" "$b"
+	[ "$b" = "$(loss --precision bf16 --threads 2 "$files/text")" ]
+	[ "$a" = "$(loss --precision f32 "$files/text")" ]
+	refuse "f16" ttt-ppl --precision f16 "$files/text"
+}
+
 @test "every byte is scored, and each file from the same start" {
 	ok ttt-ppl --tokens "$files/text2"
 	[ "${lines[0]}" = "$(printf 'document\tposition\tid\tnll')" ]

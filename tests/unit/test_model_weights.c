@@ -212,6 +212,57 @@ test_write(void **state)
 	ttt_model_free(m);
 }
 
+/* Where the half of a weight is kept, and the rest of the matrices is not: rounded from float32, in place from bfloat16. */
+static void
+test_precision(void **state)
+{
+	struct fixture *f = *state;
+	struct ttt_device_options o = { .n_thread = 1, .precision = TTT_BF16 };
+	struct ttt_train_options training = { .mode = TTT_MODE_TTT };
+	struct ttt_model *m = open_ok(f, f->model), *rounded, *narrow[2];
+	struct ttt_trainer *trainer;
+	struct ttt_device *d;
+	struct ttt_error err = { 0 };
+	struct ttt__bytes a, b;
+
+	assert_ok(ttt_device_create(&d, &o, &err), &err);
+	assert_ok(ttt_model_write(m, in(f->dir, "half"), TTT_BF16, &err), &err);
+	rounded = open_ok(f, in(f->dir, "half"));
+	assert_null(rounded->half);
+	assert_ok(ttt_model_open(&narrow[0], d, f->model, &err), &err);
+	assert_ok(ttt_model_open(&narrow[1], d, in(f->dir, "half"), &err), &err);
+	assert_non_null(narrow[0]->half_copy);
+	assert_null(narrow[1]->half_copy);
+	for (int i = 0; i < 2; i++) {
+		const struct ttt_model *all = i == 0 ? m : rounded; /* what learns is as the file has it */
+
+		for (int64_t j = 0; j < m->parameters.n; j++) {
+			const struct ttt__parameter *p = &m->parameters.p[j];
+			const float *want = (ttt__parameter_halves(&m->parameters, p) ? rounded : all)->weights + p->offset;
+			float *got = ttt__new((size_t)p->n, sizeof(*got));
+
+			assert_non_null(got);
+			ttt__model_read(narrow[i], p, 0, (size_t)p->n, got);
+			assert_memory_equal(got, want, (size_t)p->n * sizeof(*got));
+			free(got);
+		}
+		assert_fails(ttt_trainer_create(&trainer, narrow[i], &training, &err), TTT_E_UNSUPPORTED, &err, "in float32");
+	}
+	/* Written again it is the same file. */
+	assert_ok(ttt_model_write(narrow[1], in(f->dir, "half2"), TTT_BF16, &err), &err);
+	a = slurp(in(f->dir, "half/model.safetensors"));
+	b = slurp(in(f->dir, "half2/model.safetensors"));
+	assert_int_equal(a.n, b.n);
+	assert_memory_equal(a.p, b.p, a.n);
+	ttt__bytes_free(&a);
+	ttt__bytes_free(&b);
+	ttt_model_free(narrow[0]);
+	ttt_model_free(narrow[1]);
+	ttt_model_free(rounded);
+	ttt_model_free(m);
+	ttt_device_free(d);
+}
+
 /* In place or copied, first or last: a number that is not finite is found, and told by its tensor and place. */
 static void
 test_not_finite(void **state)
@@ -256,6 +307,7 @@ main(void)
 		cmocka_unit_test(test_checksum_embedded),
 		cmocka_unit_test(test_in_place),
 		cmocka_unit_test(test_write),
+		cmocka_unit_test(test_precision),
 		cmocka_unit_test(test_not_finite),
 	};
 

@@ -85,8 +85,9 @@ rmsnorm_tangent(struct ttt_device *d, float *ry, int64_t ldry, const float *base
 	    &(struct norm){.y = ry, .ldy = ldry, .base = base, .rx = rx, .ldrx = ldrx, .x = x, .ldx = ldx, .r = r, .g = g, .G = G, .n = n});
 }
 
-/* One group: p = g uy; ux = r (p - xh <xh, p> / n). */
-static void
+/* One group: p = g uy; ux = r (p - xh <xh, p> / n). add is a constant where this is used: asked for every element, it would keep the
+ * compiler from making vector code. */
+static inline __attribute__((always_inline)) void
 backward_ordinary(float *ux, float *ug, bool add, const float *uy, const float *x, float r, const float *g, int64_t n)
 {
 	float s = 0;
@@ -109,7 +110,7 @@ backward_ordinary(float *ux, float *ug, bool add, const float *uy, const float *
 
 /* One group with tangent: q = g by, mu = <xh, q> / n, bx = r (q - xh mu); ux as above - r m bx - r (rxh mu + xh <rxh, q> / n);
  * rxh = r (rx - m xh). */
-static void
+static inline __attribute__((always_inline)) void
 backward_dual(float *ux, float *bx, float *ug, bool add, const float *uy, const float *by, const float *x, const float *rx, float r,
     const float *g, int64_t n)
 {
@@ -146,10 +147,9 @@ backward_dual(float *ux, float *bx, float *ug, bool add, const float *uy, const 
 		}
 }
 
-static void
-backward_range(const void *args, int64_t from, int64_t to)
+static inline __attribute__((always_inline)) void
+backward_groups(const struct norm *o, bool add, int64_t from, int64_t to)
 {
-	const struct norm *o = args;
 	int64_t n = o->n;
 
 	for (int64_t t = from; t < to; t++)
@@ -158,10 +158,21 @@ backward_range(const void *args, int64_t from, int64_t to)
 			float r = o->r[t * o->G + h];
 
 			if (o->rx)
-				backward_dual(o->ux + id, o->bx + id, o->ug, o->add, o->uy + iy, o->by + iy, o->x + ix, o->rx + ix, r, o->g, n);
+				backward_dual(o->ux + id, o->bx + id, o->ug, add, o->uy + iy, o->by + iy, o->x + ix, o->rx + ix, r, o->g, n);
 			else
-				backward_ordinary(o->ux + id, o->ug, o->add, o->uy + iy, o->x + ix, r, o->g, n);
+				backward_ordinary(o->ux + id, o->ug, add, o->uy + iy, o->x + ix, r, o->g, n);
 		}
+}
+
+static void
+backward_range(const void *args, int64_t from, int64_t to)
+{
+	const struct norm *o = args;
+
+	if (o->add)
+		backward_groups(o, true, from, to);
+	else
+		backward_groups(o, false, from, to);
 }
 
 static void

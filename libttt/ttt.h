@@ -56,7 +56,7 @@ struct ttt_device_options {
 	const char *kernels; /* instruction set: "plain", "avx2", "avx512"; NULL: the best this processor has */
 	int n_thread;        /* 0: all processors this process may use */
 	/* TTT_BF16: of models opened on the device, the matrices that do not learn are kept in bfloat16 (rounded where the file has more;
-	 * half the memory), and on processors with AVX512_BF16 multiplied in it: what they are multiplied with is rounded to it, sums
+	 * half the memory), and on processors with AVX512_BF16 or AMX multiplied in it: what they are multiplied with is rounded to it, sums
 	 * are float32. All else stays float32. Such a model cannot be trained. TTT_F32 (0): everything in float32. */
 	enum ttt_dtype precision;
 };

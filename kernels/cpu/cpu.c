@@ -2,12 +2,19 @@
 #include <omp.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+#if defined(__x86_64__)
+#include <cpuid.h>
+#endif
 
 #include "kernels/cpu/cpu.h"
 
 enum { ALIGNMENT = 64 }; /* bytes, of all memory */
 
 static const char *const level_name[] = {"plain", "avx2", "avx512"};
+
+static const char *const bf16_name[] = {", bfloat16 widened", ", bfloat16 by AVX512_BF16", ", bfloat16 by AMX"};
 
 static int
 level_of_processor(void)
@@ -23,14 +30,29 @@ level_of_processor(void)
 	return 0;
 }
 
+/* Tiles have to be asked for: the kernel keeps room for their registers only then. */
 static bool
-processor_has_bf16(void)
+may_use_tiles(void)
 {
-#if defined(__x86_64__)
-	return __builtin_cpu_supports("avx512bf16");
+#if defined(__x86_64__) && defined(SYS_arch_prctl)
+	enum { REQUEST = 0x1023, TILE_DATA = 18 }; /* ARCH_REQ_XCOMP_PERM, XFEATURE_XTILEDATA */
+	unsigned a, b, c, d, wanted = 1u << 22 | 1u << 24; /* AMX-BF16, AMX-TILE in edx of leaf 7 */
+
+	return __get_cpuid_count(7, 0, &a, &b, &c, &d) && (d & wanted) == wanted && syscall(SYS_arch_prctl, REQUEST, TILE_DATA) == 0;
 #else
 	return false;
 #endif
+}
+
+static enum ttt__bf16
+best_bf16(int level)
+{
+#if defined(__x86_64__)
+	if (level == 2 && __builtin_cpu_supports("avx512bf16"))
+		return may_use_tiles() ? TTT__BF16_TILES : TTT__BF16_PAIRS;
+#endif
+	(void)level;
+	return TTT__BF16_WIDENED;
 }
 
 static void *
@@ -176,7 +198,7 @@ ttt__cpu_create(struct ttt_device **out, const struct ttt_device_options *o, str
 	c->ops.upload = c->ops.download = c->ops.copy = cpu_copy;
 	c->ops.gemm = ttt__cpu_gemm;
 	c->ops.gemm_bf16 = ttt__cpu_gemm_bf16;
-	c->has_bf16 = level == 2 && processor_has_bf16();
+	c->bf16 = best_bf16(level);
 	c->ops.side_by_side = cpu_side_by_side;
 	d = &c->device;
 	d->ops = &c->ops;
@@ -188,8 +210,8 @@ ttt__cpu_create(struct ttt_device **out, const struct ttt_device_options *o, str
 		free(c);
 		return status;
 	}
-	snprintf(d->description, sizeof d->description, "cpu, kernels %s, %d thread%s, matrix products by %s", level_name[level],
-	    d->n_thread, d->n_thread == 1 ? "" : "s", ttt__cpu_gemm_name);
+	snprintf(d->description, sizeof d->description, "cpu, kernels %s, %d thread%s, matrix products by %s%s", level_name[level],
+	    d->n_thread, d->n_thread == 1 ? "" : "s", ttt__cpu_gemm_name, o->precision == TTT_BF16 ? bf16_name[c->bf16] : "");
 	*out = d;
 	return TTT_OK;
 }

@@ -14,8 +14,10 @@
 typedef void ttt__gemm_fn(bool ta, bool tb, int64_t M, int64_t N, int64_t K, float alpha, const float *A, int64_t lda, const float *B,
     int64_t ldb, float beta, float *C, int64_t ldc);
 
-/* C [M, N] = A [M, K] op(B) [K, N] + beta C on the calling thread, beta 0 or 1, B in bfloat16; narrow: A may be rounded to it too. */
-typedef void ttt__gemm_bf16_fn(bool narrow, bool tb, int64_t M, int64_t N, int64_t K, const float *A, int64_t lda, const uint16_t *B, int64_t ldb,
+/* How products with bfloat16 are made: B widened to float32; A rounded to bfloat16 too, by AVX512_BF16; the same by AMX. */
+enum ttt__bf16 { TTT__BF16_WIDENED, TTT__BF16_PAIRS, TTT__BF16_TILES };
+/* C [M, N] = A [M, K] op(B) [K, N] + beta C on the calling thread, beta 0 or 1, B in bfloat16. */
+typedef void ttt__gemm_bf16_fn(enum ttt__bf16 how, bool tb, int64_t M, int64_t N, int64_t K, const float *A, int64_t lda, const uint16_t *B, int64_t ldb,
     float beta, float *C, int64_t ldc);
 
 struct ttt__cpu {
@@ -23,7 +25,7 @@ struct ttt__cpu {
 	struct ttt__ops ops;
 	ttt__gemm_fn *gemm_one;
 	ttt__gemm_bf16_fn *gemm_one_bf16;
-	bool has_bf16; /* the processor multiplies bfloat16, and the instruction set in use has it */
+	enum ttt__bf16 bf16; /* the best that processor and instruction set in use have */
 	struct ttt__pool *pool;
 };
 

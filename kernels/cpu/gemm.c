@@ -52,7 +52,8 @@ ttt__cpu_gemm_limit(int level)
 #define PART_MIN ((int64_t)1 << 18)
 
 struct product {
-	bool ta, tb, narrow, by_rows; /* by_rows: parts of M, else of N */
+	enum ttt__bf16 how;   /* of products with half */
+	bool ta, tb, by_rows; /* by_rows: parts of M, else of N */
 	int64_t M, N, K, lda, ldb, ldc, size; /* size: rows or columns of a part */
 	float alpha, beta;
 	const float *A, *B;
@@ -70,7 +71,7 @@ product_of(const struct product *p, int64_t i, int64_t M, int64_t j, int64_t N)
 	float *C = p->C + i * p->ldc + j;
 
 	if (p->half)
-		p->cpu->gemm_one_bf16(p->narrow, p->tb, M, N, p->K, A, p->lda, p->half + b, p->ldb, p->beta, C, p->ldc);
+		p->cpu->gemm_one_bf16(p->how, p->tb, M, N, p->K, A, p->lda, p->half + b, p->ldb, p->beta, C, p->ldc);
 	else
 		p->cpu->gemm_one(p->ta, p->tb, M, N, p->K, p->alpha, A, p->lda, p->B + b, p->ldb, p->beta, C, p->ldc);
 }
@@ -121,6 +122,6 @@ ttt__cpu_gemm_bf16(struct ttt_device *d, bool narrow, bool tb, int64_t M, int64_
 {
 	const struct ttt__cpu *cpu = (struct ttt__cpu *)d;
 
-	cut(&(struct product){.tb = tb, .narrow = narrow && cpu->has_bf16, .M = M, .N = N, .K = K, .lda = lda, .ldb = ldb, .ldc = ldc,
+	cut(&(struct product){.tb = tb, .how = narrow ? cpu->bf16 : TTT__BF16_WIDENED, .M = M, .N = N, .K = K, .lda = lda, .ldb = ldb, .ldc = ldc,
 	    .beta = (float)beta, .A = A, .half = B, .C = C, .cpu = cpu});
 }

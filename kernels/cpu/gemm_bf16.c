@@ -2,10 +2,10 @@
  *
  * Exact: a block of weights at a time is widened to float32, which loses nothing, and multiplied as ever. Narrow, on processors that multiply
  * bfloat16: activations are rounded to bfloat16 as well, and pairs of products that follow each other along the sum are added by one
- * instruction, in float32. */
+ * instruction, in float32: of a vector's pairs (AVX512_BF16), or of a tile's (AMX). */
 #include <string.h>
 
-#include "kernels/cpu/tile.h"
+#include "kernels/cpu/amx.h"
 
 enum {
 	BLOCK = 1 << 15, /* weights widened at a time, into the second cache */
@@ -71,9 +71,19 @@ pair_rows(float *to, const float *A, int64_t lda, int64_t m, int64_t terms)
 	}
 }
 
+/* C [M, COLS] = A B of pairs, or with add, +=. fetch: as panel() takes it, where A comes from far away. */
+static inline void
+pairs_part(bool tiles, bool add, int64_t M, int64_t K, struct left a, const float *b, int64_t fetch, float *C, int64_t ldc)
+{
+	if (tiles)
+		amx_panel(add, M, K, a, b, COLS, C, ldc);
+	else
+		pairs_panel(add, M, K, a, b, COLS, fetch, C, ldc);
+}
+
 /* C = A B', or with add, +=: made as C' = B A'. */
 static void
-turned(bool add, int64_t M, int64_t N, int64_t K, const float *A, int64_t lda, const uint16_t *B, int64_t ldb, float *C, int64_t ldc)
+turned(bool tiles, bool add, int64_t M, int64_t N, int64_t K, const float *A, int64_t lda, const uint16_t *B, int64_t ldb, float *C, int64_t ldc)
 {
 	float across[TOKENS * PAIR_TERMS / 2], block[GROUP * COLS];
 
@@ -89,7 +99,7 @@ turned(bool add, int64_t M, int64_t N, int64_t K, const float *A, int64_t lda, c
 			struct left b = {(const float *)(const void *)(B + j * ldb + k), ldb / 2, 1};
 
 			for (int64_t i = 0; i < M; i += COLS) {
-				panel(PAIRS, false, DOWN_LEFT, n, terms / 2, b, across + i * terms / 2, COLS, fetch, block, COLS);
+				pairs_part(tiles, false, n, terms / 2, b, across + i * terms / 2, fetch, block, COLS);
 				turn(add, C + i * ldc + j, ldc, 1, block, COLS, n, M - i < COLS ? M - i : COLS);
 			}
 		}
@@ -120,7 +130,7 @@ pair_columns(float *to, const uint16_t *B, int64_t ldb, int64_t terms, int64_t n
 
 /* C = A B, or with add, += */
 static void
-straight(bool add, int64_t M, int64_t N, int64_t K, const float *A, int64_t lda, const uint16_t *B, int64_t ldb, float *C, int64_t ldc)
+straight(bool tiles, bool add, int64_t M, int64_t N, int64_t K, const float *A, int64_t lda, const uint16_t *B, int64_t ldb, float *C, int64_t ldc)
 {
 	float rows[TOKENS * PAIR_TERMS / 2], together[PAIR_TERMS / 2 * COLS], block[TOKENS * COLS];
 	int64_t whole = N / COLS * COLS;
@@ -140,15 +150,12 @@ straight(bool add, int64_t M, int64_t N, int64_t K, const float *A, int64_t lda,
 			}
 		for (int64_t j = 0; j < whole; j += COLS) {
 			pair_columns(together, B + k * ldb + j, ldb, terms, COLS);
-			if (add)
-				panel(PAIRS, true, DOWN, M, terms / 2, a, together, COLS, 0, C + j, ldc);
-			else
-				panel(PAIRS, false, DOWN, M, terms / 2, a, together, COLS, 0, C + j, ldc);
+			pairs_part(tiles, add, M, terms / 2, a, together, 0, C + j, ldc);
 		}
 		if (whole == N)
 			continue;
 		pair_columns(together, B + k * ldb + whole, ldb, terms, N - whole);
-		panel(PAIRS, false, DOWN, M, terms / 2, a, together, COLS, 0, block, COLS);
+		pairs_part(tiles, false, M, terms / 2, a, together, 0, block, COLS);
 		for (int64_t i = 0; i < M; i++)
 			for (int64_t j = whole; j < N; j++)
 				C[i * ldc + j] = block[i * COLS + j - whole] + (add ? C[i * ldc + j] : 0);
@@ -164,18 +171,24 @@ can_pair(bool tb, int64_t K, const uint16_t *B, int64_t ldb)
 #endif
 
 void
-ISA(ttt__cpu_gemm_one_bf16)(bool narrow, bool tb, int64_t M, int64_t N, int64_t K, const float *A, int64_t lda, const uint16_t *B, int64_t ldb,
+ISA(ttt__cpu_gemm_one_bf16)(enum ttt__bf16 how, bool tb, int64_t M, int64_t N, int64_t K, const float *A, int64_t lda, const uint16_t *B, int64_t ldb,
     float beta, float *C, int64_t ldc)
 {
 	if (M <= 0 || N <= 0 || K <= 0)
 		return;
 #if defined(__AVX512F__)
-	if (narrow && M >= THIN && can_pair(tb, K, B, ldb)) {
+	if (how != TTT__BF16_WIDENED && M >= THIN && can_pair(tb, K, B, ldb)) {
+		bool tiles = how == TTT__BF16_TILES;
+
+		if (tiles)
+			amx_start();
 		for (int64_t i = 0; i < M; i += TOKENS)
-			(tb ? turned : straight)(beta == 1, M - i < TOKENS ? M - i : TOKENS, N, K, A + i * lda, lda, B, ldb, C + i * ldc, ldc);
+			(tb ? turned : straight)(tiles, beta == 1, M - i < TOKENS ? M - i : TOKENS, N, K, A + i * lda, lda, B, ldb, C + i * ldc, ldc);
+		if (tiles)
+			amx_end();
 		return;
 	}
 #endif
-	(void)narrow;
+	(void)how;
 	exact(beta == 1, tb, M, N, K, A, lda, B, ldb, C, ldc);
 }

@@ -194,6 +194,18 @@ panel(enum element kind, bool add, enum way way, int64_t M, int64_t K, struct le
 	tiles(kind, add, way, m, n - higher, K, a, b, ldb, fetch, C + rows * ldc, ldc);
 }
 
+/* The same of pairs: C [M, COLS] = A B, or with add, +=. */
+static inline void
+pairs_panel(bool add, int64_t M, int64_t K, struct left a, const float *b, int64_t ldb, int64_t fetch, float *C, int64_t ldc)
+{
+	if (fetch)
+		panel(PAIRS, false, DOWN_LEFT, M, K, a, b, ldb, fetch, C, ldc);
+	else if (add)
+		panel(PAIRS, true, DOWN, M, K, a, b, ldb, 0, C, ldc);
+	else
+		panel(PAIRS, false, DOWN, M, K, a, b, ldb, 0, C, ldc);
+}
+
 /* to [SIDE, SIDE] = alpha from', or with add, += */
 static inline __attribute__((always_inline)) void
 turn_square(bool add, float *to, int64_t ldt, float alpha, const float *from, int64_t ldf)

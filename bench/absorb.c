@@ -14,7 +14,7 @@ resident(void)
 	return 1024.0 * (double)u.ru_maxrss;
 }
 
-/* Weights, fast weights and their gradient, window, and one chunk's activations: forward values of every layer and the head. */
+/* Weights as they are kept, fast weights and their gradient, window, and one chunk's activations: forward values of every layer and the head. */
 static double
 memory_needed(const struct ttt_model *m)
 {
@@ -23,7 +23,9 @@ memory_needed(const struct ttt_model *m)
 	double window = 2 * L * (double)c->window * D;
 	double activations = T * (L * (9 * D + 3 * D + 3 * (double)c->d_ff) + P * (3 * D + 3 * (double)c->d_prime) + 4 * D);
 
-	return 4 * ((double)ttt_model_n_parameter(m) + 2 * (double)ttt_model_n_fast(m) + window + activations);
+	double slow = (double)(ttt_model_n_parameter(m) - ttt_model_n_fast(m)), fast = (double)ttt_model_n_fast(m);
+
+	return (m->half ? 2 : 4) * slow + 4 * (3 * fast + window + activations);
 }
 
 /* Read n ids, from *at on and round again, as whole chunks. */

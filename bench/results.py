@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Run ttt-bench and print its rows as Markdown tables: results.py [--quick] [TABLE...] > RESULTS.md
 
-Tables: absorb, precision, meta, length, decode, start (all). --quick leaves out the 125M shape, whose steps take minutes. Every figure is the median
+Tables: absorb, precision, meta, length, decode, start (all). --quick leaves out the 125M and the 1B shape, whose steps take minutes; the latter needs 15 GB. Every figure is the median
 of its rounds, least and greatest behind it; shares are of the matrix-product peak timed by turns in the same run."""
 import json
 import os
@@ -11,6 +11,7 @@ import sys
 HERE = os.path.dirname(os.path.abspath(__file__))
 BENCH = os.path.join(HERE, "ttt-bench")
 BIG = os.path.join(HERE, "configs", "125m.json")
+BIGGEST = os.path.join(HERE, "configs", "1b.json")
 
 
 def rows(*arguments):
@@ -47,7 +48,8 @@ def main():
         some = rows("absorb", "--threads", "1") + rows("absorb")
         if big:
             some += rows("absorb", "--config", BIG, "--rounds", "5", "--seconds", "0")
-        table("Absorb", "absorb [--config bench/configs/125m.json --rounds 5 --seconds 0]", some)
+            some += rows("absorb", "--config", BIGGEST, "--rounds", "1", "--seconds", "0")
+        table("Absorb", "absorb [--config bench/configs/125m.json --rounds 5 --seconds 0; 1b.json --rounds 1]", some)
     if "precision" in wanted:
         some = rows("precision", "--threads", "1") + rows("precision")
         if big:

@@ -99,6 +99,15 @@ ttt__file_unmap(struct ttt__blob *b)
 	*b = (struct ttt__blob){ 0 };
 }
 
+void
+ttt__file_release(const unsigned char *p, size_t n)
+{
+	size_t page = (size_t)sysconf(_SC_PAGESIZE), before = (page - (uintptr_t)p % page) % page;
+
+	if (n > before && n - before >= page)
+		(void)madvise((void *)(uintptr_t)(p + before), (n - before) / page * page, MADV_DONTNEED);
+}
+
 /* What the link at path says, seen from where path is seen; NULL with errno EINVAL where path is no link. */
 static char *
 follow(const char *path)

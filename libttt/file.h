@@ -18,6 +18,9 @@ struct ttt__blob {
  * program that touches what is gone (SIGBUS): files that others may have in use are replaced, not overwritten. */
 enum ttt_status ttt__file_map(struct ttt__blob *out, const char *path, struct ttt_error *err);
 void ttt__file_unmap(struct ttt__blob *b);
+/* n bytes of a mapped file, or of the library, will hardly be read again: whole pages among them leave this process's memory, and come back
+ * from the file when they are. */
+void ttt__file_release(const unsigned char *p, size_t n);
 
 /* A file being written beside path under a temporary name, mode 0600; commit makes it path (fsync, rename, fsync of the
  * directory), abort removes it. The old file stays whole until commit succeeds. */

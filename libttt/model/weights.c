@@ -94,11 +94,20 @@ put_piece(struct ttt_model *m, const struct ttt__parameter *p, size_t at, struct
 	return TTT_OK;
 }
 
-/* Convert one tensor, piece by piece, onto the device. */
+/* Whether parameter p is used where it lies in the file. */
+static bool
+is_in_place(const struct ttt_model *m, const struct ttt__parameter *p)
+{
+	return m->half != NULL && ttt__parameter_halves(&m->parameters, p) ? m->half_copy == NULL : m->copy == NULL;
+}
+
+/* Convert one tensor, piece by piece, onto the device. What was converted is not needed in the file's memory any more; two pieces are given
+ * back at a time, since they do not begin and end where pages do. */
 static enum ttt_status
 copy_tensor(struct ttt_model *m, const struct shard *s, size_t i, struct piece *piece, struct ttt_error *err)
 {
 	const struct ttt__tensor *t = &s->tensors.tensor[i];
+	size_t size = t->n_element > 0 ? t->n_byte / t->n_element : 0;
 	enum ttt_status status = TTT_OK;
 
 	for (size_t at = 0, n; at < t->n_element && status == TTT_OK; at += n) {
@@ -106,6 +115,11 @@ copy_tensor(struct ttt_model *m, const struct shard *s, size_t i, struct piece *
 		status = ttt__safetensors_convert(&s->tensors, t, at, n, piece->x, err);
 		if (status == TTT_OK)
 			status = put_piece(m, s->owner[i], at, piece, n, err);
+		if (!is_in_place(m, s->owner[i])) {
+			size_t from = (at < PIECE ? 0 : at - PIECE) * size, to = (at + n) * size;
+
+			ttt__file_release(s->tensors.data + t->offset + from, to - from);
+		}
 	}
 	return status;
 }

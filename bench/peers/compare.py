@@ -65,6 +65,9 @@ def main():
             torch, jax = (python, f"{HERE}/torch_ttt.py"), (python, f"{HERE}/jax_ttt.py")
             compare(args, f"embedded, absorb, PyTorch eager, {threads} thread(s)", "torch_absorb_tokens_per_second",
                     (*torch, "absorb", model, ids, *t), absorb, "absorb_tokens_per_second")
+            compare(args, f"embedded, absorb, ours with --precision bf16, PyTorch eager in float32, {threads} thread(s)",
+                    "torch_absorb_tokens_per_second", (*torch, "absorb", model, ids, *t), (*absorb, "--precision", "bf16"),
+                    "absorb_tokens_per_second")
             compare(args, f"embedded, meta-training, JAX compiled, {threads} thread(s)", "jax_meta_tokens_per_second",
                     (*jax, "meta", model, ids, "--batch", 2, *t), meta, "meta_tokens_per_second")
             compare(args, f"embedded, plain training, PyTorch eager, {threads} thread(s)", "torch_plain_tokens_per_second",

@@ -194,7 +194,7 @@ panel(enum element kind, bool add, enum way way, int64_t M, int64_t K, struct le
 	tiles(kind, add, way, m, n - higher, K, a, b, ldb, fetch, C + rows * ldc, ldc);
 }
 
-/* The same of pairs: C [M, COLS] = A B, or with add, +=. */
+/* The same of pairs: C [M, COLS] = A B, or with add, +=. With fetch, A comes from far away, and C is set. */
 static inline void
 pairs_panel(bool add, int64_t M, int64_t K, struct left a, const float *b, int64_t ldb, int64_t fetch, float *C, int64_t ldc)
 {

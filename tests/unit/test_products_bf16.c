@@ -1,6 +1,5 @@
 /* Matrix products with weights in bfloat16, of every kind and odd size, against double; nothing outside C is touched. */
-#include <string.h>
-
+#include "libttt/model/bf16.h"
 #include "on_devices.h"
 
 enum { GAP = 2 }; /* rows lie this much further apart than they are long */
@@ -12,21 +11,17 @@ struct shape {
 static double
 value(uint16_t x)
 {
-	uint32_t bits = (uint32_t)x << 16;
-	float f;
-
-	memcpy(&f, &bits, sizeof f);
-	return (double)f;
+	return (double)ttt__bf16_value(x);
 }
 
-/* To the nearest, ties to even; of numbers that are none, nothing is asked. */
+/* Of numbers that are none, nothing is asked. */
 static uint16_t
 rounded(float x)
 {
-	uint32_t bits;
+	uint16_t half;
 
-	memcpy(&bits, &x, sizeof bits);
-	return (uint16_t)((bits + 0x7fff + (bits >> 16 & 1)) >> 16);
+	(void)ttt__bf16_round(&half, x);
+	return half;
 }
 
 /* step: how far an element of b is from the next. */

@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
 """Run ttt-bench and print its rows as Markdown tables: results.py [--quick] [TABLE...] > RESULTS.md
 
-Tables: absorb, precision, meta, length, decode, start (all). --quick leaves out the 125M and the 1B shape, whose steps take minutes; the latter needs 15 GB. Every figure is the median
-of its rounds, least and greatest behind it; shares are of the matrix-product peak timed by turns in the same run."""
+Tables: absorb, precision, meta, length, decode, start (all). --quick leaves out the 125M and the 1B shape, whose steps take minutes; the
+latter needs 15 GB. Every figure is the median of its rounds, least and greatest behind it; shares are of the matrix-product peak timed by
+turns in the same run."""
 import json
 import os
 import subprocess

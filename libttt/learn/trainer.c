@@ -29,15 +29,14 @@ ttt_trainer_create(struct ttt_trainer **out, const struct ttt_model *m, const st
 {
 	const struct ttt__parameters *p = &m->parameters;
 	struct ttt_device *d = m->device;
-	struct ttt_trainer *t = ttt__new(1, sizeof *t);
+	struct ttt_trainer *t;
 	int64_t window = o->mode == TTT_MODE_FULL ? 0 : m->config.window;
 	enum ttt_status status;
 
 	*out = NULL;
-	if (m->half) {
-		free(t);
+	if (m->half)
 		return ttt__fail(err, TTT_E_UNSUPPORTED, "training wants the model in float32, but it was opened in bfloat16");
-	}
+	t = ttt__new(1, sizeof *t);
 	if (!t)
 		return ttt__fail_memory(err, "the trainer");
 	t->model = m;

@@ -76,29 +76,30 @@ struct piece {
 	uint16_t half[PIECE];
 };
 
-/* n elements of the piece to where parameter p is kept, from its element at on; one that is used in place is not copied. */
-static enum ttt_status
-put_piece(struct ttt_model *m, const struct ttt__parameter *p, size_t at, struct piece *piece, size_t n, struct ttt_error *err)
-{
-	int64_t to = p->offset + (int64_t)at;
-	bool halves = m->half != NULL && ttt__parameter_halves(&m->parameters, p);
-
-	if (!halves && m->copy != NULL)
-		m->device->ops->upload(m->device, m->copy + to, piece->x, n * sizeof(*piece->x));
-	if (!halves || m->half_copy == NULL)
-		return TTT_OK;
-	for (size_t i = 0; i < n; i++)
-		if (!ttt__bf16_round(&piece->half[i], piece->x[i]))
-			return ttt__fail(err, TTT_E_RANGE, "tensor '%s': %g is beyond the range of bfloat16", p->name, (double)piece->x[i]);
-	m->device->ops->upload(m->device, m->half_copy + to, piece->half, n * sizeof(*piece->half));
-	return TTT_OK;
-}
-
 /* Whether parameter p is used where it lies in the file. */
 static bool
 is_in_place(const struct ttt_model *m, const struct ttt__parameter *p)
 {
 	return m->half != NULL && ttt__parameter_halves(&m->parameters, p) ? m->half_copy == NULL : m->copy == NULL;
+}
+
+/* n elements of the piece to where parameter p is kept, from its element at on; one that is used in place is not copied. */
+static enum ttt_status
+put_piece(struct ttt_model *m, const struct ttt__parameter *p, size_t at, struct piece *piece, size_t n, struct ttt_error *err)
+{
+	int64_t to = p->offset + (int64_t)at;
+
+	if (is_in_place(m, p))
+		return TTT_OK;
+	if (m->half == NULL || !ttt__parameter_halves(&m->parameters, p)) {
+		m->device->ops->upload(m->device, m->copy + to, piece->x, n * sizeof(*piece->x));
+		return TTT_OK;
+	}
+	for (size_t i = 0; i < n; i++)
+		if (!ttt__bf16_round(&piece->half[i], piece->x[i]))
+			return ttt__fail(err, TTT_E_RANGE, "tensor '%s': %g is beyond the range of bfloat16", p->name, (double)piece->x[i]);
+	m->device->ops->upload(m->device, m->half_copy + to, piece->half, n * sizeof(*piece->half));
+	return TTT_OK;
 }
 
 /* Convert one tensor, piece by piece, onto the device. What was converted is not needed in the file's memory any more; two pieces are given

@@ -1,7 +1,7 @@
-/* The device's threads: one piece of work at a time, cut into parts that any of them may take. Private.
+/* The device's threads: one piece of work at a time, cut into parts that are dealt out among them. Private.
  *
  * Small chunks make small operations, of a few microseconds each, so workers wait for the next one awake and sleep only after a pause.
- * Nobody waits for a worker that has not begun a part: where the system runs something else in its place, the caller does it all.
+ * Nobody waits for a worker that has not begun its parts: where the system runs something else in its place, others do them.
  * Which thread takes a part changes nothing in its result. */
 #ifndef TTT_CPU_POOL_H
 #define TTT_CPU_POOL_H

@@ -98,7 +98,21 @@ do_others(struct worker *me, uint64_t run)
 		do_share(me, &me->pool->worker[(me->id + i) % all], run);
 }
 
-/* Until there is a run after the last; false when the pool closes. */
+/* Whether parts of a run after the last are left. */
+static bool
+work_waits(struct ttt__pool *p, uint64_t last)
+{
+	uint64_t run = atomic_load(&p->run);
+	int64_t n = count_of(run);
+
+	if (run == last)
+		return false;
+	for (int i = 0; i <= p->n_worker; i++)
+		n -= count_in(atomic_load_explicit(&p->worker[i].taken, memory_order_relaxed), run);
+	return n > 0;
+}
+
+/* Until there is a run after the last; false when the pool closes. Who sleeps gets up only for parts that are left. */
 static bool
 wait_for_work(struct worker *me, uint64_t last)
 {
@@ -114,7 +128,7 @@ wait_for_work(struct worker *me, uint64_t last)
 	}
 	pthread_mutex_lock(&p->lock);
 	atomic_fetch_add(&p->sleepers, 1);
-	while (!p->stop && atomic_load(&p->run) == last)
+	while (!p->stop && !work_waits(p, last))
 		pthread_cond_wait(&p->wake, &p->lock);
 	atomic_fetch_sub(&p->sleepers, 1);
 	stop = p->stop;

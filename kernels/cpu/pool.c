@@ -51,6 +51,12 @@ count_of(uint64_t word)
 	return (int64_t)(word & (((uint64_t)1 << COUNT_BITS) - 1));
 }
 
+static uint64_t
+word_of(uint64_t run, int64_t count)
+{
+	return run >> COUNT_BITS << COUNT_BITS | (uint64_t)count;
+}
+
 /* How many parts word counts of this run, whatever it says of others. */
 static int64_t
 count_in(uint64_t word, uint64_t run)
@@ -69,8 +75,7 @@ take(struct worker *w, uint64_t run)
 		count = count_in(word, run);
 		if (word >> COUNT_BITS > run >> COUNT_BITS || count >= share)
 			return -1;
-	} while (!atomic_compare_exchange_weak_explicit(&w->taken, &word, run - (uint64_t)n + (uint64_t)count + 1, memory_order_acq_rel,
-	    memory_order_relaxed));
+	} while (!atomic_compare_exchange_weak_explicit(&w->taken, &word, word_of(run, count + 1), memory_order_acq_rel, memory_order_relaxed));
 	return w->id * base + (w->id < extra ? w->id : extra) + count;
 }
 
@@ -85,7 +90,7 @@ do_share(struct worker *me, struct worker *from, uint64_t run)
 		int64_t done = count_in(atomic_load_explicit(&me->done, memory_order_relaxed), run);
 
 		fn(args, i, me->id);
-		atomic_store_explicit(&me->done, run - (uint64_t)count_of(run) + (uint64_t)done + 1, memory_order_release);
+		atomic_store_explicit(&me->done, word_of(run, done + 1), memory_order_release);
 	}
 }
 
@@ -161,7 +166,7 @@ all_done(struct ttt__pool *p, uint64_t run)
 
 /* One caller at a time. A look first: a write would take the line from the others that only look. */
 static bool
-is_free(struct ttt__pool *p)
+claim(struct ttt__pool *p)
 {
 	return !atomic_load_explicit(&p->busy, memory_order_relaxed) && !atomic_exchange_explicit(&p->busy, true, memory_order_acquire);
 }
@@ -172,14 +177,14 @@ ttt__pool_run(struct ttt__pool *p, int64_t n, ttt__part_fn *fn, void *args)
 	uint64_t run;
 	int looks = 0;
 
-	if (n <= 1 || n > MOST_PARTS || p->n_worker == 0 || !is_free(p)) {
+	if (n <= 1 || n > MOST_PARTS || p->n_worker == 0 || !claim(p)) {
 		for (int64_t i = 0; i < n; i++)
 			fn(args, i, 0);
 		return;
 	}
 	atomic_store_explicit(&p->fn, fn, memory_order_relaxed);
 	atomic_store_explicit(&p->args, args, memory_order_relaxed);
-	run = ((atomic_load_explicit(&p->run, memory_order_relaxed) >> COUNT_BITS) + 1) << COUNT_BITS | (uint64_t)n;
+	run = word_of(atomic_load_explicit(&p->run, memory_order_relaxed) + ((uint64_t)1 << COUNT_BITS), n);
 	atomic_store(&p->run, run); /* in one order with sleepers: a worker sees this, or is seen asleep */
 	if (atomic_load(&p->sleepers) > 0) {
 		pthread_mutex_lock(&p->lock);
@@ -200,10 +205,13 @@ enum ttt_status
 ttt__pool_create(struct ttt__pool **out, int n_thread, struct ttt_error *err)
 {
 	struct ttt__pool *p = aligned_alloc(APART, sizeof *p);
-	struct worker *w = aligned_alloc(APART, (size_t)n_thread * sizeof *w);
+	struct worker *w = NULL;
 	sigset_t all, before;
+	size_t size;
 
 	*out = NULL;
+	if (ttt__size_mul(&size, (size_t)n_thread, sizeof *w))
+		w = aligned_alloc(APART, size);
 	if (!p || !w) {
 		free(p);
 		free(w);

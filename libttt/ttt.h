@@ -4,6 +4,8 @@
  * free(NULL) does nothing. A fallible call returns an enum ttt_status and takes a struct ttt_error as its last argument;
  * the error is written only on failure. The library never prints, never exits, and holds no global mutable state.
  * A struct ttt_model is immutable and may be shared by threads; every other object belongs to one thread at a time.
+ * The library's own threads block all signals. A handler that may interrupt a thread of the caller's within the library must run on a
+ * stack of its own (sigaltstack, SA_ONSTACK): the stack pointer may lie within the heap while oneDNN multiplies.
  *
  * Letters: T tokens of a chunk, D width, H heads, K head size, F MLP width, V vocabulary, L blocks, P suffix blocks.
  * Tensors are float32, row-major, last index fastest, written [T, D]. Losses are in nats unless a comment says bits. */

@@ -116,7 +116,7 @@ tool_progress_start(struct tool_progress *p, struct tool *t, const struct ttt_to
 	    (t->progress || (isatty(STDERR_FILENO) && !(t->prints_rows && isatty(STDOUT_FILENO))));
 	update(p);
 	a.sa_handler = on_usr1;
-	a.sa_flags = SA_RESTART;
+	a.sa_flags = SA_RESTART | SA_ONSTACK; /* why: take_signals */
 	sigemptyset(&a.sa_mask);
 	sigaction(SIGUSR1, &a, NULL);
 }

@@ -10,6 +10,9 @@
 
 /* Signals have no argument to pass things in: these are the program's only variables outside of functions. */
 static volatile sig_atomic_t critical, waiting;
+/* While oneDNN's kernels for AVX-512 run the stack pointer may lie within the heap, where a handler on the ordinary stack would write over
+ * what others keep there. Handlers run here. */
+static char handler_stack[1 << 16];
 
 /* A descriptor that the caller closed would be given to the first file opened, and messages would go into it. The
  * standard ones are filled with /dev/null the wrong way round, so that using one still fails. */
@@ -39,9 +42,11 @@ take_signals(void)
 {
 	static const int numbers[] = { SIGINT, SIGTERM, SIGHUP };
 	struct sigaction a = { 0 }, old;
+	stack_t stack = { .ss_sp = handler_stack, .ss_size = sizeof(handler_stack) };
 
+	(void)sigaltstack(&stack, NULL); /* fails for no stack of this size */
 	a.sa_handler = on_signal;
-	a.sa_flags = SA_RESTART;
+	a.sa_flags = SA_RESTART | SA_ONSTACK;
 	sigemptyset(&a.sa_mask);
 	for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++)
 		if (sigaction(numbers[i], NULL, &old) == 0 && old.sa_handler != SIG_IGN)

@@ -51,6 +51,7 @@ def main():
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--big", action="store_true", help="also the 125M shape: a quarter of an hour")
     args = parser.parse_args()
+    os.environ.setdefault("JAX_PLATFORMS", "cpu")  # where JAX sees a GPU it would take that
     python = sys.executable
     model, config = os.path.join(TOP, "model"), os.path.join(TOP, "bench/configs/125m.json")
     with tempfile.TemporaryDirectory() as folder:

@@ -7,10 +7,10 @@ load common
 	run --separate-stderr "$recipe" --smoke small
 	[ "$status" -eq 0 ]
 	[[ $output == "loss "*" bits per byte before, "*" after" ]]
-	cp small/run/log.jsonl whole.jsonl
+	cp small/plain/log.jsonl whole.jsonl
 	run --separate-stderr "$recipe" --smoke small
 	[ "$status" -eq 0 ]
-	cmp whole.jsonl small/run/log.jsonl
+	cmp whole.jsonl small/plain/log.jsonl
 	run --separate-stderr "$recipe" --check small
 	[ "$status" -eq 2 ]
 	[[ $stderr == *"first 100 steps are not those"* ]]

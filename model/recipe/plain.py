@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """The plain training that meta-training starts from, on a GPU: what `ttt-train run --mode window` computes, in PyTorch.
 
-Usage: plain.py [--from MODEL] [--tokens N] [--seconds S] [--seed N] DIR OUT
+Usage: plain.py [--from MODEL] [--tokens N] [--decay X] [--seed N] DIR OUT
 
 Reads DIR/corpus/train, DIR/tokenizer.json and the weights of MODEL (default: DIR/start), and writes the model directory OUT.
 Muon takes the blocks' matrices and AdamW the rest, at a rate held and then let fall along a cosine, as in ttt-train. A step is 16
@@ -180,7 +180,6 @@ def main():
     parser.add_argument("out")
     parser.add_argument("--from", dest="model", help="the model to go on from (default: DIR/start)")
     parser.add_argument("--tokens", type=float, default=520e6)
-    parser.add_argument("--seconds", type=float, default=math.inf, help="stop earlier, where the tokens take longer")
     parser.add_argument("--decay", type=float, default=0.25, help="share of the steps in which the rate falls")
     parser.add_argument("--seed", type=int, default=1)
     args = parser.parse_args()
@@ -228,9 +227,6 @@ def main():
 
     steps, begin, at = int(args.tokens) // (BATCH * SEQ), time.time(), 0
     while at < steps:
-        if at == WARMUP:
-            loss.item()
-            steps = min(steps, int(args.seconds / ((time.time() - begin) / at)))
         draw()
         optimizer.lr.fill_(rate(at, steps, args.decay))
         run()

@@ -8,7 +8,7 @@
 #include "on_devices.h"
 #include "scratch.h"
 
-enum { N = 1025 };
+enum { N = 2049 };
 
 static struct ttt_model *model;
 static struct ttt_ids text; /* source code of the project's own */
@@ -166,7 +166,7 @@ test_plain(void **state)
 		learned += (double)on.nll[i] / (double)(l.n - 1);
 	}
 	assert_true(fabs(sum - loss) < 1e-5 * loss);
-	assert_true(learned < 0.95 * loss); /* with learning off in both, the line before says nothing */
+	assert_true(learned < 0.9 * loss); /* with learning off in both, the line before says nothing */
 	ttt_trainer_free(t);
 }
 

@@ -2,6 +2,7 @@
  * since a library that wakes threads of its own for every product of a chunk loses more than it gains. */
 #include "config.h"
 
+#include <math.h>
 #include <omp.h>
 
 #include "kernels/cpu/cpu.h"
@@ -48,8 +49,10 @@ ttt__cpu_gemm_limit(int level)
 }
 #endif
 
-/* Multiply-adds of the smallest part: some microseconds of work. */
-#define PART_MIN ((int64_t)1 << 18)
+/* What one thread more costs a product, in multiply-adds: a microsecond or two of telling it and of waiting for it. */
+#define THREAD_COST ((double)(1 << 17))
+/* Multiply-adds of a part that is large enough to be halved. */
+#define PART_LARGE ((double)(1 << 24))
 
 struct product {
 	enum ttt__bf16 how;   /* of products with half */
@@ -89,20 +92,30 @@ product_part(void *args, int64_t i, int worker)
 		product_of(p, 0, p->M, from, n);
 }
 
+/* How many of n_thread threads work multiply-adds are worth: work / n + n THREAD_COST is least at the root. */
+static int64_t
+threads_for(double work, int n_thread)
+{
+	double n = sqrt(work / THREAD_COST);
+
+	return n < n_thread ? (int64_t)n : n_thread;
+}
+
 /* The longer side is cut, in whole panels of the kernels; two parts a thread where they stay large, so that a thread which is
  * held up costs little. */
 static void
 cut(struct product *p)
 {
-	int64_t all, n = p->cpu->device.n_thread, part_work = p->M <= 0 || p->N <= 0 ? 0 : p->M * p->N / n * p->K;
+	double work = (double)p->M * (double)p->N * (double)p->K;
+	int64_t all, n = threads_for(work, p->cpu->device.n_thread);
 
 	p->by_rows = p->M > p->N;
 	all = p->by_rows ? p->M : p->N;
-	if (n == 1 || part_work < PART_MIN) {
+	if (n < 2) {
 		product_of(p, 0, p->M, 0, p->N);
 		return;
 	}
-	if (part_work > 64 * PART_MIN && all >= 2 * n * 128)
+	if (work / (double)n > PART_LARGE && all >= 2 * n * 128)
 		n *= 2;
 	p->size = ((all + n - 1) / n + 31) / 32 * 32;
 	ttt__pool_run(p->cpu->pool, (all + p->size - 1) / p->size, product_part, p);

@@ -1,5 +1,4 @@
 /* Making the CPU device: the best instruction set this processor has, or the one asked for. */
-#include <omp.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/syscall.h>
@@ -9,6 +8,7 @@
 #endif
 
 #include "kernels/cpu/cpu.h"
+#include "kernels/cpu/processors.h"
 
 enum { ALIGNMENT = 64 }; /* bytes, of all memory */
 
@@ -203,7 +203,7 @@ ttt__cpu_create(struct ttt_device **out, const struct ttt_device_options *o, str
 	d = &c->device;
 	d->ops = &c->ops;
 	d->precision = o->precision;
-	d->n_thread = o->n_thread ? o->n_thread : omp_get_num_procs();
+	d->n_thread = o->n_thread ? o->n_thread : ttt__cpu_processors("");
 	d->n_lane = d->n_thread;
 	status = ttt__pool_create(&c->pool, d->n_thread, err);
 	if (status) {

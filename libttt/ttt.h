@@ -56,7 +56,7 @@ struct ttt_device; /* a backend of kernels/kernels.h with its memory and threads
 struct ttt_device_options {
 	const char *name;    /* "cpu"; "cuda" says plainly that it is not built */
 	const char *kernels; /* instruction set: "plain", "avx2", "avx512"; NULL: the best this processor has */
-	int n_thread;        /* 0: all processors this process may use */
+	int n_thread;        /* 0: one for each processor this process may use, within its control groups' quota */
 	/* TTT_BF16: of models opened on the device, the matrices that do not learn are kept in bfloat16 (rounded where the file has more;
 	 * half the memory), and on processors with AVX512_BF16 or AMX multiplied in it: what they are multiplied with is rounded to it, sums
 	 * are float32. All else stays float32. Such a model cannot be trained. TTT_F32 (0): everything in float32. */
@@ -94,6 +94,7 @@ struct ttt_config {
 	/* Reading alone, not meta-training; absent ones change nothing. */
 	double inner_pull;        /* inner_pull: part of the way back to the initial weights, a chunk */
 	double mean_share;        /* mean_share: part of the way from the initial weights to the running mean, where TTT_WEIGHTS_MEAN lie */
+	double mean_decay;        /* mean_decay: of that mean, by polynomial-decay averaging (arXiv 1212.1824): the i-th weights count about i ^ mean_decay */
 	double noise_bits;        /* noise_bits: bits a byte from which a chunk counts as noise; 0 = none does */
 };
 
@@ -228,7 +229,7 @@ enum ttt_status ttt_session_next(struct ttt_session *s, float *logp, struct ttt_
 void ttt_session_reset_fast(struct ttt_session *s);
 /* Window and waiting tokens forgotten, as at the start of a stream; fast weights stay. */
 void ttt_session_reset_window(struct ttt_session *s);
-/* Keep a running mean of the fast weights from here on: of every 8th chunk learned, noise left out. */
+/* Keep a running mean of the fast weights from here on: of every 8th chunk learned, noise left out; later ones count more by mean_decay. */
 enum ttt_status ttt_session_keep_mean(struct ttt_session *s, struct ttt_error *err);
 /* The weights at the end of what was learned go on with the stream; their mean says more of the whole of it. */
 enum ttt_weights { TTT_WEIGHTS_LAST = 0, TTT_WEIGHTS_MEAN };

@@ -432,7 +432,7 @@ settle(struct ttt_session *s)
 	if (keep < 1)
 		d->ops->combine(d, s->fast, keep, s->fast, 1 - keep, s->model->weights + p->fast_offset, p->n_fast);
 	if (s->mean) {
-		double part = 1 / (double)++s->guard.n_mean;
+		double decay = s->net.config.mean_decay, part = (decay + 1) / ((double)++s->guard.n_mean + decay);
 
 		d->ops->combine(d, s->mean, 1 - part, s->mean, part, s->fast, p->n_fast);
 		shorten(d, s->mean, s->gradient, p->n_fast);

@@ -243,6 +243,7 @@ read_learning(struct reader *r, struct ttt_config *c)
 	c->inner_lr_effective = read_number(r, "inner_lr_effective", 0, 1e6, false, c->inner_lr);
 	c->inner_pull = read_number(r, "inner_pull", 0, 1, false, 0);
 	c->mean_share = read_number(r, "mean_share", 0, 1, false, 1);
+	c->mean_decay = read_number(r, "mean_decay", 0, 1e6, false, 0);
 	c->noise_bits = read_number(r, "noise_bits", 0, 1e6, false, 0);
 	c->rms_eps = read_number(r, "rms_norm_eps", 1e-30, 1, true, 0);
 	c->rope_theta = read_number(r, "rope_theta", 1e-3, 1e30, true, 0);

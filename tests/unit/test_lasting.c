@@ -39,18 +39,19 @@ ids_of(struct fixture *f, struct ttt_ids *ids)
 	assert_true(ids->n > 50 * CHUNK);
 }
 
+/* With decay 0 all weights count the same, with 2 the i-th as i (i + 1). */
 static void
-test_mean(void **state)
+check_mean(struct fixture *f, double decay)
 {
-	struct fixture *f = *state;
 	int64_t n = ttt_model_n_fast(f->model);
-	double *sum = calloc((size_t)n, sizeof *sum);
+	double *sum = calloc((size_t)n, sizeof *sum), all = 0;
 	struct ttt_error err = { 0 };
 	struct ttt_session *s;
 	struct ttt_ids ids = { 0 };
 	float *initial, *mean, *used, *want = calloc((size_t)n, sizeof *want);
 
 	f->model->config.mean_share = 0.6;
+	f->model->config.mean_decay = decay;
 	ids_of(f, &ids);
 	assert_ok(ttt_session_create(&s, f->model, TTT_WINDOW, &err), &err);
 	initial = weights(s, TTT__FAST_LAST, n);
@@ -59,19 +60,20 @@ test_mean(void **state)
 	used = weights(s, TTT__FAST_LAST, n);
 	assert_memory_equal(used, initial, (size_t)n * sizeof *used);
 	free(used);
-	for (int64_t at = 0, n_sum = 0; at + SETTLE * CHUNK < 40 * CHUNK; at += SETTLE * CHUNK) {
+	for (int64_t at = 0, turn = 1; at + SETTLE * CHUNK < 40 * CHUNK; at += SETTLE * CHUNK, turn++) {
+		double count = decay > 0 ? (double)(turn * (turn + 1)) : 1;
 		float *now;
 
 		assert_ok(ttt_session_feed(s, ids.id + at, SETTLE * CHUNK + (at == 0), NULL, &err), &err);
 		at += at == 0;
 		now = weights(s, TTT__FAST_LAST, n);
 		for (int64_t i = 0; i < n; i++)
-			sum[i] += (double)now[i];
+			sum[i] += count * (double)now[i];
 		free(now);
-		n_sum++;
+		all += count;
 		mean = weights(s, TTT__FAST_MEAN, n);
 		for (int64_t i = 0; i < n; i++)
-			want[i] = (float)(sum[i] / (double)n_sum);
+			want[i] = (float)(sum[i] / all);
 		assert_true(apart(mean, want, n) < 1e-5 * apart(mean, initial, n));
 		for (int64_t i = 0; i < n; i++)
 			want[i] = (float)((double)initial[i] + 0.6 * ((double)mean[i] - (double)initial[i]));
@@ -81,11 +83,19 @@ test_mean(void **state)
 	used = weights(s, TTT__FAST_LAST, n);
 	assert_true(apart(used, want, n) < 1e-5 * apart(used, initial, n));
 	ttt_session_free(s);
+	f->model->config.mean_decay = 0;
 	free(used);
 	free(want);
 	free(initial);
 	free(sum);
 	free(ids.id);
+}
+
+static void
+test_mean(void **state)
+{
+	check_mean(*state, 0);
+	check_mean(*state, 2);
 }
 
 /* A full pull brings the initial weights back every eighth chunk, and a slight one keeps nearer to them than none. */

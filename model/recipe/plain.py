@@ -13,7 +13,6 @@ import json
 import math
 import os
 import shutil
-import subprocess
 import time
 
 import numpy as np
@@ -21,22 +20,12 @@ import torch
 import torch.nn.functional as F
 from safetensors.torch import load_file, save_file
 
-SHARES = {"c": 0.43, "docs": 0.16, "man": 0.12, "logs": 0.19, "code": 0.10}
+import tokens
+
 BATCH, SEQ = 16, 2048
 LR, END_LR, WARMUP = 1e-2, 2e-4, 200
 B1, B2, WEIGHT_DECAY = 0.9, 0.95, 0.1
 DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
-
-
-def read_tokens(folder, group, bos):
-    """All documents of a group, each behind a BOS, as one row of ids."""
-    docs = []
-    path = os.path.join(folder, "corpus/train", group)
-    for name in sorted(os.listdir(path)):
-        command = ["ttt-train", "tokenize", "-t", os.path.join(folder, "tokenizer.json"), os.path.join(path, name)]
-        ids = subprocess.run(command, check=True, stdout=subprocess.PIPE).stdout
-        docs += [np.array([bos], np.int16), np.array(ids.split(), np.int16)]
-    return torch.from_numpy(np.concatenate(docs))
 
 
 class Network:
@@ -190,20 +179,20 @@ def main():
     weights = {k: v.float().to(DEVICE).requires_grad_() for k, v in load_file(os.path.join(model, "model.safetensors")).items()}
     net, optimizer = Network(config, weights, SEQ), Optimizer(weights)
 
-    groups = [read_tokens(args.dir, group, config["bos_token_id"]) for group in SHARES]
+    groups = [np.concatenate(tokens.read_documents(args.dir, group, config["bos_token_id"])) for group in tokens.SHARES]
     lengths = torch.tensor([len(x) for x in groups])
     if lengths.min() <= SEQ + 1:
         raise SystemExit(f"plain.py: {args.dir}: a group of documents is shorter than a sequence of {SEQ} tokens")
     offsets = lengths.cumsum(0) - lengths
-    tokens = torch.cat(groups).to(DEVICE)
-    generator, shares = torch.Generator().manual_seed(args.seed), torch.tensor(list(SHARES.values()))
+    text = torch.from_numpy(np.concatenate(groups)).to(DEVICE)
+    generator, shares = torch.Generator().manual_seed(args.seed), torch.tensor(list(tokens.SHARES.values()))
     ids = torch.zeros(BATCH, SEQ + 1, dtype=torch.int64, device=DEVICE)
     span, loss = torch.arange(SEQ + 1, device=DEVICE), torch.zeros((), device=DEVICE)
 
     def draw():
         k = torch.multinomial(shares, BATCH, True, generator=generator)
         at = (torch.rand(BATCH, generator=generator, dtype=torch.float64) * (lengths[k] - SEQ - 1)).long() + offsets[k]
-        ids.copy_(tokens[at.to(DEVICE)[:, None] + span].long())
+        ids.copy_(text[at.to(DEVICE)[:, None] + span].long())
 
     def step():
         value = net.loss(ids)

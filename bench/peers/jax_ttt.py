@@ -17,6 +17,19 @@ from safetensors.flax import load_file
 
 import common
 
+# What a block's own arrays are called in the file; those of two or three matrices are put together from theirs.
+NAMES = {
+    "input_norm": "input_layernorm",
+    "q_norm": "self_attn.q_norm",
+    "k_norm": "self_attn.k_norm",
+    "o": "self_attn.o_proj",
+    "post_attention_norm": "post_attention_layernorm",
+    "pre_ffn_norm": "pre_feedforward_layernorm",
+    "down": "mlp.down_proj",
+    "post_ffn_norm": "post_feedforward_layernorm",
+}
+PRIME_NAMES = {"pre_prime_norm": "pre_prime_layernorm", "post_prime_norm": "post_prime_layernorm"}
+
 
 def load(directory):
     """The configuration and the float32 weights of a model directory; fast ones apart. What one product reads lies in one array."""
@@ -27,21 +40,11 @@ def load(directory):
         def w(name):
             return file[f"model.layers.{n}.{name}.weight"]
 
-        b = {
-            "input_norm": w("input_layernorm"),
+        own = NAMES | PRIME_NAMES if n >= cfg.layers - cfg.suffix else NAMES
+        return {key: w(name) for key, name in own.items()} | {
             "qkv": jnp.concatenate([w(f"self_attn.{x}_proj") for x in "qkv"]),
-            "q_norm": w("self_attn.q_norm"),
-            "k_norm": w("self_attn.k_norm"),
-            "o": w("self_attn.o_proj"),
-            "post_attention_norm": w("post_attention_layernorm"),
-            "pre_ffn_norm": w("pre_feedforward_layernorm"),
             "gate_up": jnp.concatenate([w("mlp.gate_proj"), w("mlp.up_proj")]),
-            "down": w("mlp.down_proj"),
-            "post_ffn_norm": w("post_feedforward_layernorm"),
         }
-        if n >= cfg.layers - cfg.suffix:
-            b |= {"pre_prime_norm": w("pre_prime_layernorm"), "post_prime_norm": w("post_prime_layernorm")}
-        return b
 
     def prime(n):
         gate, up, down = (file[f"model.layers.{n}.prime_mlp.{x}_proj.weight"] for x in ("gate", "up", "down"))
@@ -133,37 +136,57 @@ def clip(grads, limit):
     return jax.tree.map(lambda g: g * scale, grads), jnp.sqrt(square)
 
 
-def meta_losses(cfg, weights, ids):
-    """One sequence [T + 1] read as ttt-absorb reads it: chunk losses, each taken before its step, and the last fast weights."""
-    first, T, C = cfg.layers - cfg.suffix, ids.shape[0] - 1, cfg.chunk
-    rope = rope_table(cfg, T)
-    x = weights["embed"][ids[:-1]]
-    for b in weights["blocks"][:first]:
+def before_suffix(cfg, weights, ids):
+    """What the layers without a prime MLP make of a sequence's inputs [T], and the rotations by position."""
+    rope = rope_table(cfg, ids.shape[0])
+    x = weights["embed"][ids]
+    for b in weights["blocks"][: cfg.layers - cfg.suffix]:
         x = whole_block(cfg, b, None, x, rope)
-    cached = min(cfg.window - 1, T - C) if cfg.window else T - C
+    return x, rope
+
+
+def cut_chunks(cfg, inputs):
+    """Arrays over all positions as arrays over chunks, and behind them the chunks' first positions."""
+    T = inputs[0].shape[0]
+    return (*jax.tree.map(lambda a: a.reshape(T // cfg.chunk, cfg.chunk, *a.shape[1:]), inputs), jnp.arange(0, T, cfg.chunk))
+
+
+def empty_caches(cfg, cached):
+    return [(jnp.zeros((cached, cfg.heads, cfg.head)),) * 2 for _ in range(cfg.suffix)]
+
+
+def chunk_reader(cfg, weights, cached):
+    """The function that reads a chunk behind caches of so many rows and takes the inner step: to (fast, caches), (loss, gradient's norm)."""
+    C = cfg.chunk
     back = cached + np.arange(C)[:, None] - np.arange(cached + C)
     band = (back >= 0) & (back < cfg.window) if cfg.window else back >= 0
 
     def chunk_loss(fast, caches, x, targets, rope, start):
         seen = band & (start - cached + jnp.arange(cached + C) >= 0)
         kept = []
-        for b, f, cache in zip(weights["blocks"][first:], fast, caches):
+        for b, f, cache in zip(weights["blocks"][cfg.layers - cfg.suffix :], fast, caches):
             q, k, v = keys(cfg, b, x, rope)
             k, v = (jnp.concatenate(pair) for pair in zip(cache, (k, v)))
             kept.append((k[C:], v[C:]))
             x = rest(cfg, b, f, x, look(cfg, q, k, v, seen))
         return mean_loss(cfg, weights, x, targets), kept
 
-    @jax.checkpoint
-    def read(carry, chunk):
-        fast, caches = carry
+    def read(fast, caches, chunk):
         (loss, caches), grads = jax.value_and_grad(chunk_loss, has_aux=True)(fast, caches, *chunk)
         grads, size = clip(grads, cfg.clip)
         return (jax.tree.map(lambda w, g: w - cfg.rate * g, fast, grads), caches), (loss, size)
 
-    empty = [(jnp.zeros((cached, cfg.heads, cfg.head)),) * 2 for _ in range(cfg.suffix)]
-    chunks = jax.tree.map(lambda a: a.reshape(T // C, C, *a.shape[1:]), (x, ids[1:], rope))
-    (fast, _), (losses, sizes) = jax.lax.scan(read, (weights["fast"], empty), (*chunks, jnp.arange(0, T, C)))
+    return read
+
+
+def meta_losses(cfg, weights, ids):
+    """One sequence [T + 1] read as ttt-absorb reads it: chunk losses, each taken before its step, and the last fast weights."""
+    T = ids.shape[0] - 1
+    cached = min(cfg.window - 1, T - cfg.chunk) if cfg.window else T - cfg.chunk
+    x, rope = before_suffix(cfg, weights, ids[:-1])
+    read = jax.checkpoint(chunk_reader(cfg, weights, cached))
+    start = (weights["fast"], empty_caches(cfg, cached))
+    (fast, _), (losses, sizes) = jax.lax.scan(lambda carry, chunk: read(*carry, chunk), start, cut_chunks(cfg, (x, ids[1:], rope)))
     return losses, sizes, fast
 
 
@@ -187,21 +210,23 @@ def plain_loss(cfg, weights, ids):
     return jax.vmap(one)(ids).mean()
 
 
-def train_step(loss_of, cfg, limit, decay, weights, moments, ids, t, rate):
-    """One AdamW step (0.9, 0.95), t counted from 1; the loss and the gradient's norm before it."""
+def adamw(_, g, m, v, t):
+    """AdamW's (0.9, 0.95) update of one array at step t, counted from 1, and its moments."""
+    m, v = 0.9 * m + 0.1 * g, 0.95 * v + 0.05 * g * g
+    return m / (1 - 0.9**t) / (jnp.sqrt(v / (1 - 0.95**t)) + 1e-8), m, v
+
+
+def train_step(loss_of, cfg, limit, decay, update_of, weights, moments, ids, t, rate):
+    """One step, t counted from 1; the loss and the gradient's norm before it. update_of: as adamw, first the array's path in weights."""
     loss, grads = jax.value_and_grad(functools.partial(loss_of, cfg))(weights, ids)
     grads, size = clip(grads, limit)
-    m = jax.tree.map(lambda m, g: 0.9 * m + 0.1 * g, moments[0], grads)
-    v = jax.tree.map(lambda v, g: 0.95 * v + 0.05 * g * g, moments[1], grads)
-
-    def move(w, m, v):
-        return w - rate * (m / (1 - 0.9**t) / (jnp.sqrt(v / (1 - 0.95**t)) + 1e-8) + decay * w)
-
-    return jax.tree.map(move, weights, m, v), (m, v), loss, size
+    updated = jax.tree_util.tree_map_with_path(lambda path, *a: update_of(path, *a, t), grads, *moments)
+    updates, *moments = jax.tree.transpose(jax.tree.structure(weights), jax.tree.structure((0, 0, 0)), updated)
+    return jax.tree.map(lambda w, u: w - rate * (u + decay * w), weights, updates), tuple(moments), loss, size
 
 
-def make_step(loss_of, cfg, limit=1.0, decay=0.1):
-    return jax.jit(functools.partial(train_step, loss_of, cfg, limit, decay), donate_argnums=(0, 1))
+def make_step(loss_of, cfg, limit=1.0, decay=0.1, update_of=adamw):
+    return jax.jit(functools.partial(train_step, loss_of, cfg, limit, decay, update_of), donate_argnums=(0, 1))
 
 
 def zeros(weights):

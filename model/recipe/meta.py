@@ -1,14 +1,15 @@
 #!/usr/bin/env python3
 """Meta-training on a GPU: what `ttt-train run --held-tail 0.25 --optimizer muon` computes, in JAX, with many sequences a step.
 
-Usage: meta.py [--steps N] [--batch B] [--lr X] [--seed N] DIR FROM OUT
+Usage: meta.py --steps N --batch B --seq T --lr X --warmup N --seed N DIR FROM OUT
 
 Reads DIR/corpus/train and DIR/tokenizer.json, goes on from the model FROM, and writes the model directory OUT. Muon takes the blocks'
-matrices and AdamW the rest, at a rate that rises for ten steps and falls along a cosine. A sequence is a random window of a document,
+matrices and AdamW the rest, at a rate that rises in the warm-up and falls along a cosine. A sequence is a random window of a document,
 documents being drawn by length within a group; shorter ones are put together. Needs JAX, safetensors and ttt-train on PATH; without a
 GPU it computes the same, slower than ttt-train."""
 
 import argparse
+import functools
 import json
 import math
 import os
@@ -27,8 +28,8 @@ import tokens  # noqa: E402
 
 SHARES = tokens.SHARES | {"c": 0.42, "logs": 0.20}
 HELD_TAIL = 0.25
-END_LR, WARMUP = 2e-4, 10
-B1, B2, WEIGHT_DECAY = 0.9, 0.95, 0.1
+END_LR = 2e-4
+MOMENTUM = 0.9  # Muon's
 
 
 class Sampler:
@@ -81,47 +82,23 @@ def held_losses(cfg, weights, fast, caches, x, targets, rope):
 
 def sequence_loss(cfg, share, weights, ids):
     """Mean of the chunk losses of ids [T + 1]; the tail is read with the weights at share of the way to their mean."""
-    first, T, C = cfg.layers - cfg.suffix, ids.shape[0] - 1, cfg.chunk
+    T = ids.shape[0] - 1
     learned, cached = T - int(HELD_TAIL * T), cfg.window - 1
-    rope = jax_ttt.rope_table(cfg, T)
-    x = weights["embed"][ids[:-1]]
-    for b in weights["blocks"][:first]:
-        x = jax_ttt.whole_block(cfg, b, None, x, rope)
-    back = cached + np.arange(C)[:, None] - np.arange(cached + C)
-    band = (back >= 0) & (back < cfg.window)
+    x, rope = jax_ttt.before_suffix(cfg, weights, ids[:-1])
+    step = jax.checkpoint(jax_ttt.chunk_reader(cfg, weights, cached), prevent_cse=False)
 
-    def chunk_loss(fast, caches, x, targets, rope, start):
-        seen = band & (start - cached + jnp.arange(cached + C) >= 0)
-        kept = []
-        for b, f, cache in zip(weights["blocks"][first:], fast, caches):
-            q, k, v = jax_ttt.keys(cfg, b, x, rope)
-            k, v = (jnp.concatenate(pair) for pair in zip(cache, (k, v)))
-            kept.append((k[C:], v[C:]))
-            x = jax_ttt.rest(cfg, b, f, x, jax_ttt.look(cfg, q, k, v, seen))
-        return jax_ttt.mean_loss(cfg, weights, x, targets), kept
-
-    def step(fast, caches, chunk):
-        (loss, caches), grads = jax.value_and_grad(chunk_loss, has_aux=True)(fast, caches, *chunk)
-        grads, _ = jax_ttt.clip(grads, cfg.clip)
-        return jax.tree.map(lambda w, g: w - cfg.rate * g, fast, grads), caches, loss
-
-    step = jax.checkpoint(step, prevent_cse=False)
-
-    def read(carry, chunk):
-        fast, caches, loss = step(*carry[:2], chunk)
+    def read(carry, chunk):  # the sum is linear, and outside of step nothing of it is kept for the way back
+        (fast, caches), (loss, _) = step(*carry[:2], chunk)
         return (fast, caches, jax.tree.map(jnp.add, carry[2], fast)), loss
 
-    empty = [(jnp.zeros((cached, cfg.heads, cfg.head)),) * 2 for _ in range(cfg.suffix)]
-    inputs = (x, ids[1:], rope)
-    chunks = jax.tree.map(lambda a: a[:learned].reshape(learned // C, C, *a.shape[1:]), inputs)
-    start = (weights["fast"], empty, jax.tree.map(jnp.zeros_like, weights["fast"]))
-    (_, caches, total), losses = jax.lax.scan(read, start, (*chunks, jnp.arange(0, learned, C)))
-    held = jax.tree.map(lambda w, s: (1 - share) * w + share * C / learned * s, weights["fast"], total)
-    tail = jax.tree.map(lambda a: a[learned:], inputs)
-    return (losses.sum() + held_losses(cfg, weights, held, caches, *tail).sum()) * C / T
+    head, tail = (jax.tree.map(lambda a, part=part: a[part], (x, ids[1:], rope)) for part in (slice(learned), slice(learned, T)))
+    start = (weights["fast"], jax_ttt.empty_caches(cfg, cached), jax.tree.map(jnp.zeros_like, weights["fast"]))
+    (_, caches, total), losses = jax.lax.scan(read, start, jax_ttt.cut_chunks(cfg, head))
+    held = jax.tree.map(lambda w, s: (1 - share) * w + share * cfg.chunk / learned * s, weights["fast"], total)
+    return (losses.sum() + held_losses(cfg, weights, held, caches, *tail).sum()) * cfg.chunk / T
 
 
-def batch_loss(cfg, share, weights, ids):
+def batch_loss(share, cfg, weights, ids):
     return jax.vmap(lambda s: sequence_loss(cfg, share, weights, s))(ids).mean()
 
 
@@ -136,70 +113,39 @@ def orthogonalize(x):
     return x
 
 
-def matrices(path, w):
-    """An array of weights as the matrices it is made of, [n, R, C]; None where AdamW takes it."""
+def update_of(path, g, m, v, t):
+    """Muon's update of a block's array, matrix by matrix, and AdamW's of the others; the moments, of which Muon has the first alone."""
     name = path[-1].key
-    if w.ndim < 2 or name == "embed":
-        return None
-    n = {"qkv": 3, "gate_up": 2}.get(name, 1)
-    return w.reshape(n, -1, w.shape[1])
+    if g.ndim < 2 or name == "embed":
+        return jax_ttt.adamw(path, g, m, v, t)
+    m = MOMENTUM * m + g
+    x = (MOMENTUM * m + g).reshape({"qkv": 3, "gate_up": 2}.get(name, 1), -1, g.shape[1])
+    return (orthogonalize(x) * (0.2 * math.sqrt(max(x.shape[1:])))).reshape(g.shape), m, v
 
 
-def move(path, w, g, m, v, lr, t):
-    """One step of an array and of its moments, of which Muon uses the first alone."""
-    if matrices(path, w) is None:
-        m, v = B1 * m + (1 - B1) * g, B2 * v + (1 - B2) * g * g
-        update = m / (1 - B1**t) / (jnp.sqrt(v / (1 - B2**t)) + 1e-8)
-    else:
-        m = B1 * m + g
-        x = matrices(path, B1 * m + g)
-        update = (orthogonalize(x) * (0.2 * math.sqrt(max(x.shape[1:])))).reshape(w.shape)
-    return w * (1 - lr * WEIGHT_DECAY) - lr * update, m, v
-
-
-def train_step(cfg, share, weights, moments, ids, lr, t):
-    """A step behind a clip of the gradient's norm to 1, t counted from 1; the loss before it."""
-    loss, grads = jax.value_and_grad(lambda w: batch_loss(cfg, share, w, ids))(weights)
-    grads, _ = jax_ttt.clip(grads, 1.0)
-    moved = jax.tree_util.tree_map_with_path(lambda p, *a: move(p, *a, lr, t), weights, grads, *moments)
-    weights, m, v = jax.tree.transpose(jax.tree.structure(weights), jax.tree.structure((0, 0, 0)), moved)
-    return weights, (m, v), loss
-
-
-def rate(step, steps, peak):
-    if step < WARMUP:
-        return peak * (step + 1) / WARMUP
-    return END_LR + (peak - END_LR) * 0.5 * (1 + math.cos(math.pi * (step - WARMUP) / max(1, steps - WARMUP)))
+def rate(step, steps, warmup, peak):
+    if step < warmup:
+        return peak * (step + 1) / warmup
+    return END_LR + (peak - END_LR) * 0.5 * (1 + math.cos(math.pi * (step - warmup) / max(1, steps - warmup)))
 
 
 def write(model, weights, out):
     """The weights under their names in the file."""
-    names = {
-        "input_norm": "input_layernorm",
-        "q_norm": "self_attn.q_norm",
-        "k_norm": "self_attn.k_norm",
-        "o": "self_attn.o_proj",
-        "post_attention_norm": "post_attention_layernorm",
-        "pre_ffn_norm": "pre_feedforward_layernorm",
-        "post_ffn_norm": "post_feedforward_layernorm",
-        "pre_prime_norm": "pre_prime_layernorm",
-        "post_prime_norm": "post_prime_layernorm",
-    }
     w = jax.tree.map(np.asarray, weights)
     file = {"model.embed_tokens.weight": w["embed"], "model.norm.weight": w["norm"]}
     first = len(w["blocks"]) - len(w["fast"])
 
-    def add_mlp(prefix, mlp):
-        gate, up = np.split(mlp["gate_up"], 2)
-        file.update({f"{prefix}.gate_proj.weight": gate, f"{prefix}.up_proj.weight": up, f"{prefix}.down_proj.weight": mlp["down"]})
+    def add_gate_up(prefix, mlp):
+        file.update(zip((f"{prefix}.gate_proj.weight", f"{prefix}.up_proj.weight"), np.split(mlp["gate_up"], 2)))
 
     for n, b in enumerate(w["blocks"]):
         prefix = f"model.layers.{n}."
-        file |= {prefix + names[k] + ".weight": x for k, x in b.items() if k in names}
+        file |= {f"{prefix}{name}.weight": b[key] for key, name in (jax_ttt.NAMES | jax_ttt.PRIME_NAMES).items() if key in b}
         file |= {f"{prefix}self_attn.{k}_proj.weight": x for k, x in zip("qkv", np.split(b["qkv"], 3))}
-        add_mlp(prefix + "mlp", b)
+        add_gate_up(prefix + "mlp", b)
         if n >= first:
-            add_mlp(prefix + "prime_mlp", w["fast"][n - first])
+            add_gate_up(prefix + "prime_mlp", w["fast"][n - first])
+            file[prefix + "prime_mlp.down_proj.weight"] = w["fast"][n - first]["down"]
     old = load_file(os.path.join(model, "model.safetensors"))
     assert {k: x.shape for k, x in old.items()} == {k: x.shape for k, x in file.items()}
     os.makedirs(out, exist_ok=True)
@@ -219,12 +165,12 @@ class Trainer:
             share = json.load(f)["mean_share"]
         self.moments = jax_ttt.zeros(self.weights)
         ids = jnp.zeros((batch, seq + 1), jnp.int32)
-        step = jax.jit(lambda *a: train_step(self.cfg, share, *a), donate_argnums=(0, 1))
+        step = jax_ttt.make_step(functools.partial(batch_loss, share), self.cfg, update_of=update_of)
         self.step = step.lower(self.weights, self.moments, ids, 1.0, 1.0).compile()
 
     def __call__(self, ids, lr, t):
         """Step t, from 1, on ids [B, T + 1]; the loss before it, not waited for."""
-        self.weights, self.moments, loss = self.step(self.weights, self.moments, ids, lr, float(t))
+        self.weights, self.moments, loss, _ = self.step(self.weights, self.moments, ids, float(t), lr)
         return loss
 
 
@@ -233,17 +179,18 @@ def main():
     parser.add_argument("dir")
     parser.add_argument("model", metavar="from")
     parser.add_argument("out")
-    parser.add_argument("--steps", type=int, default=473)
-    parser.add_argument("--batch", type=int, default=64, help="sequences a step; 64 of 8,192 tokens take 63 GB of a GPU's memory")
-    parser.add_argument("--seq", type=int, default=8192)
-    parser.add_argument("--lr", type=float, default=6e-3)
-    parser.add_argument("--seed", type=int, default=11)
+    parser.add_argument("--steps", type=int, required=True)
+    parser.add_argument("--batch", type=int, required=True, help="sequences a step; 64 of 8,192 tokens take 63 GB of a GPU's memory")
+    parser.add_argument("--seq", type=int, required=True)
+    parser.add_argument("--lr", type=float, required=True)
+    parser.add_argument("--warmup", type=int, required=True)
+    parser.add_argument("--seed", type=int, required=True)
     args = parser.parse_args()
     trainer = Trainer(args.model, args.batch, args.seq)
     groups = [tokens.read_documents(args.dir, group, trainer.cfg.bos) for group in SHARES]
     sampler, begin, losses = Sampler(groups, args.seq + 1, args.seed), time.time(), []
     for step in range(args.steps):
-        losses.append(trainer(sampler.batch(args.batch), rate(step, args.steps, args.lr), step + 1))
+        losses.append(trainer(sampler.batch(args.batch), rate(step, args.steps, args.warmup, args.lr), step + 1))
         if step % 20 == 19 or step + 1 == args.steps:
             mean = float(jnp.stack(losses).mean())
             print(json.dumps({"step": step + 1, "loss": mean, "seconds": round(time.time() - begin, 1)}), flush=True)

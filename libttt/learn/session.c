@@ -8,7 +8,10 @@
 #include "libttt/learn/session.h"
 #include "libttt/net/angles.h"
 
-enum { SETTLE = 8 }; /* chunks between two times that what moves slowly moves */
+enum {
+	SETTLE = 8, /* chunks between two times that what moves slowly moves */
+	EARLY = 256 /* chunks after which the pull begins to wane: what was learned is a guess at first */
+};
 
 struct ttt_session {
 	const struct ttt_model *model;
@@ -421,18 +424,29 @@ shorten(struct ttt_device *d, float *x, float *scratch, int64_t n)
 	d->ops->combine(d, x, 1, scratch, -1, x, n);
 }
 
+/* The part of the way back to the initial weights that this chunk's loss asks for. Steps scatter the weights the more the worse text is
+ * predicted, and where it is predicted well they are best left alone. */
+static double
+pull(const struct ttt_session *s, double loss)
+{
+	double part = s->net.config.inner_pull * loss / sqrt(1 + (double)(SETTLE * s->guard.n_settled) / EARLY);
+
+	return part < 1 ? part : 1;
+}
+
 /* What moves slowly: the pull towards the initial weights, and the mean. */
 static void
-settle(struct ttt_session *s)
+settle(struct ttt_session *s, double loss)
 {
 	struct ttt_device *d = s->net.device;
 	const struct ttt__parameters *p = &s->model->parameters;
-	double keep = pow(1 - s->net.config.inner_pull, SETTLE);
+	double keep = pow(1 - pull(s, loss), SETTLE);
 
 	if (keep < 1)
 		d->ops->combine(d, s->fast, keep, s->fast, 1 - keep, s->model->weights + p->fast_offset, p->n_fast);
+	s->guard.n_settled++;
 	if (s->mean) {
-		double decay = s->net.config.mean_decay, part = (decay + 1) / ((double)++s->guard.n_mean + decay);
+		double decay = s->net.config.mean_decay, part = (decay + 1) / ((double)s->guard.n_settled + decay);
 
 		d->ops->combine(d, s->mean, 1 - part, s->mean, part, s->fast, p->n_fast);
 		shorten(d, s->mean, s->gradient, p->n_fast);
@@ -477,13 +491,13 @@ run_chunk(struct ttt_session *s, const struct ttt_feed *how, struct ttt_error *e
 
 	if (status)
 		return status;
+	if (how->learn && s->net.split < s->net.n_layer && s->guard.noisy == 0 && (s->n_done / C + 1) % SETTLE == 0)
+		settle(s, ttt__mean_loss(s->host, s->pending + 1, C, s->net.config.bos));
 	s->rows = rows_kept(s, rows + C);
 	s->start += rows + C - s->rows;
 	s->pending[0] = s->pending[C];
 	s->n_pending = 1;
 	s->n_done += C;
-	if (how->learn && s->net.split < s->net.n_layer && s->guard.noisy == 0 && s->n_done / C % SETTLE == 0)
-		settle(s);
 	return TTT_OK;
 }
 
@@ -571,7 +585,7 @@ ttt_session_reset_fast(struct ttt_session *s)
 	const struct ttt__parameters *p = &s->model->parameters;
 
 	s->net.device->ops->copy(s->net.device, s->fast, s->model->weights + p->fast_offset, (size_t)p->n_fast * sizeof(float));
-	s->guard.n_mean = s->guard.noisy = 0;
+	s->guard.n_settled = s->guard.noisy = 0;
 	s->ahead = 0;
 }
 
@@ -623,7 +637,7 @@ weights_of(struct ttt_session *s, enum ttt__fast which)
 bool
 ttt__session_has(const struct ttt_session *s, enum ttt__fast which)
 {
-	return which == TTT__FAST_LAST || (which == TTT__FAST_MEAN && s->mean && s->guard.n_mean > 0) ||
+	return which == TTT__FAST_LAST || (which == TTT__FAST_MEAN && s->mean && s->guard.n_settled > 0) ||
 	    (which == TTT__FAST_GOOD && s->guard.noisy > 0);
 }
 
@@ -666,7 +680,7 @@ ttt_session_keep_mean(struct ttt_session *s, struct ttt_error *err)
 {
 	if (s->mean)
 		return TTT_OK;
-	s->guard.n_mean = 0;
+	s->guard.n_settled = 0;
 	return copy_weights(s, &s->mean, s->fast, err);
 }
 

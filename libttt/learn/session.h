@@ -14,9 +14,10 @@ bool ttt__session_has(const struct ttt_session *s, enum ttt__fast which);
 void ttt__session_fast_read(const struct ttt_session *s, enum ttt__fast which, float *out);
 /* TTT_E_MEMORY where the session had none of them yet. */
 enum ttt_status ttt__session_fast_write(struct ttt_session *s, enum ttt__fast which, const float *in, struct ttt_error *err);
-/* What goes with mean and good weights: how many weights the mean is of; chunks of noise in a row; counts. */
+/* What goes with mean and good weights: how often the slow ones moved, which is how many weights the mean is of; chunks of noise in a row;
+ * counts. */
 struct ttt__guard {
-	int64_t n_mean, noisy;
+	int64_t n_settled, noisy;
 	struct ttt_guard_count count;
 };
 struct ttt__guard ttt__session_guard(const struct ttt_session *s);

@@ -75,7 +75,7 @@ ttt__state_manifest(struct ttt_state *s, struct ttt__manifest *m, struct ttt_err
 	i->loss_last = s->loss_last;
 	ttt_session_drift(s->session, &moved, &initial);
 	i->guards = guard.count;
-	i->n_mean = guard.n_mean;
+	i->n_mean = guard.n_settled;
 	m->n_noisy = guard.noisy;
 	i->drift = initial > 0 ? moved / initial : 0;
 	i->has_window = true;

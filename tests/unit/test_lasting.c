@@ -123,6 +123,65 @@ test_pull(void **state)
 	free(ids.id);
 }
 
+/* The last chunk's loss goes to ctx. */
+static void
+note_loss(void *ctx, const struct ttt_chunk_report *r)
+{
+	*(double *)ctx = r->loss;
+}
+
+/* The weights after eight chunks, had n_settled times eight been learned before, and the eighth one's loss. */
+static float *
+after_eight(struct fixture *f, const int32_t *id, double pull, int64_t n_settled, int64_t n, double *loss)
+{
+	const struct ttt_feed how = { .learn = true, .fn = note_loss, .ctx = loss };
+	struct ttt_error err = { 0 };
+	struct ttt_session *s;
+	float *w;
+
+	f->model->config.inner_pull = pull;
+	assert_ok(ttt_session_create(&s, f->model, TTT_WINDOW, &err), &err);
+	ttt__session_guard_set(s, &(struct ttt__guard){ .n_settled = n_settled });
+	assert_ok(ttt_session_feed(s, id, SETTLE * CHUNK + 1, &how, &err), &err);
+	w = weights(s, TTT__FAST_LAST, n);
+	ttt_session_free(s);
+	f->model->config.inner_pull = 0;
+	return w;
+}
+
+/* The way back is in proportion to the loss, and half of it after three times 256 chunks. */
+static void
+test_pull_by_loss(void **state)
+{
+	struct fixture *f = *state;
+	int64_t n = ttt_model_n_fast(f->model);
+	struct ttt_error err = { 0 };
+	struct ttt_ids ids = { 0 };
+	struct ttt_session *s;
+	float *initial, *free_ones, *pulled;
+	double loss;
+
+	ids_of(f, &ids);
+	assert_ok(ttt_session_create(&s, f->model, TTT_WINDOW, &err), &err);
+	initial = weights(s, TTT__FAST_LAST, n);
+	ttt_session_free(s);
+	free_ones = after_eight(f, ids.id, 0, 0, n, &loss);
+	for (int early = 1; early >= 0; early--) {
+		double keep = pow(1 - 0.02 * loss * (early ? 1 : 0.5), SETTLE);
+
+		pulled = after_eight(f, ids.id, 0.02, early ? 0 : 96, n, &loss);
+		for (int64_t i = 0; i < n; i++)
+			pulled[i] -= (float)((1 - keep) * (double)initial[i]);
+		for (int64_t i = 0; i < n; i++)
+			pulled[i] /= (float)keep;
+		assert_true(loss > 1 && keep < 0.95 && apart(pulled, free_ones, n) < 1e-5 * apart(free_ones, initial, n));
+		free(pulled);
+	}
+	free(initial);
+	free(free_ones);
+	free(ids.id);
+}
+
 /* Text, then bytes that nothing can predict, at a rate at which these do harm. */
 static struct ttt_state *
 through_noise(struct fixture *f, bool cut, struct ttt_error *err)
@@ -183,6 +242,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_mean),
 		cmocka_unit_test(test_pull),
+		cmocka_unit_test(test_pull_by_loss),
 		cmocka_unit_test(test_noise),
 	};
 

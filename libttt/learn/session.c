@@ -9,8 +9,9 @@
 #include "libttt/net/angles.h"
 
 enum {
-	SETTLE = 8, /* chunks between two times that what moves slowly moves */
-	EARLY = 256 /* chunks after which the pull begins to wane: what was learned is a guess at first */
+	SETTLE = 8,  /* chunks between two times that what moves slowly moves */
+	EARLY = 256, /* chunks after which the pull begins to wane: what was learned is a guess at first */
+	WANED = 6    /* how many times less it becomes at most, lest the weights go ever farther */
 };
 
 struct ttt_session {
@@ -429,7 +430,8 @@ shorten(struct ttt_device *d, float *x, float *scratch, int64_t n)
 static double
 pull(const struct ttt_session *s, double loss)
 {
-	double part = s->net.config.inner_pull * loss / sqrt(1 + (double)(SETTLE * s->guard.n_settled) / EARLY);
+	double waned = sqrt(1 + (double)(SETTLE * s->guard.n_settled) / EARLY);
+	double part = s->net.config.inner_pull * loss / (waned < WANED ? waned : WANED);
 
 	return part < 1 ? part : 1;
 }

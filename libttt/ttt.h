@@ -93,7 +93,7 @@ struct ttt_config {
 	double inner_lr_effective; /* inner_lr_effective: what reading uses; inner_lr where absent */
 	/* Reading alone, not meta-training; absent ones change nothing. */
 	double inner_pull;        /* inner_pull: part of the way back to the initial weights, a chunk and nat of its loss; wanes with the root of
-	                           * the chunks learned, to a sixth */
+	                           * the chunks learned, to a quarter */
 	double mean_share;        /* mean_share: part of the way from the initial weights to the running mean, where TTT_WEIGHTS_MEAN lie */
 	double mean_decay;        /* mean_decay: of that mean, by polynomial-decay averaging (arXiv 1212.1824): the i-th weights count about i ^ mean_decay */
 	double noise_bits;        /* noise_bits: bits a byte from which a chunk counts as noise; 0 = none does */

@@ -11,7 +11,7 @@
 enum {
 	SETTLE = 8,  /* chunks between two times that what moves slowly moves */
 	EARLY = 256, /* chunks after which the pull begins to wane: what was learned is a guess at first */
-	WANED = 6    /* how many times less it becomes at most, lest the weights go ever farther */
+	WANED = 4    /* how many times less it becomes at most, lest the weights go ever farther */
 };
 
 struct ttt_session {

@@ -149,13 +149,13 @@ after_eight(struct fixture *f, const int32_t *id, double pull, int64_t n_settled
 	return w;
 }
 
-/* The way back is in proportion to the loss, half of it after three times 256 chunks, and a sixth at last. */
+/* The way back is in proportion to the loss, half of it after three times 256 chunks, and a quarter at last. */
 static void
 test_pull_by_loss(void **state)
 {
 	struct fixture *f = *state;
 	int64_t n = ttt_model_n_fast(f->model), n_settled[] = { 0, 96, 1 << 20 };
-	double loss, less[] = { 1, 2, 6 };
+	double loss, less[] = { 1, 2, 4 };
 	struct ttt_error err = { 0 };
 	struct ttt_ids ids = { 0 };
 	struct ttt_session *s;

@@ -4,7 +4,8 @@
 #   usage: corpus.sh DEST [WORK]       (WORK defaults to DEST.work; it is kept, so that a second run downloads nothing)
 #
 # DEST/train/GROUP/NAME.txt is one long document: a project's C sources, a package's manual pages, a host's log.
-# GROUP is c, docs, man, code or logs. DEST/valid and DEST/test hold the same groups for the packages of heldout.txt.
+# GROUP is c, docs, man, code or logs. DEST/valid and DEST/test hold the same groups for the packages of heldout.txt,
+# DEST/long one document of 1 to 2.2 MB of each.
 # Packages and versions stand in packages.txt. apt runs with a private configuration that names Debian's archive alone,
 # so neither deb-src lines nor root are needed; it checks the archive's signatures as always.
 #
@@ -118,11 +119,11 @@ done < "$here/packages.txt"
 [ -z "$missing" ] || echo "corpus.sh: not to be had, left out:$missing" >&2
 
 # ---- documents
-rm -rf "$dest/train" "$dest/valid" "$dest/test"
+rm -rf "$dest/train" "$dest/valid" "$dest/test" "$dest/long"
 python3 "$here/lay.py" "$here/packages.txt" "$here/heldout.txt" "$work/tree" "$dest"
 python3 "$here/logs.py" "$here/heldout.txt" "$work/tree" "$dest"
-(cd "$dest" && find train valid test -type f | sort | xargs sha256sum > SHA256SUMS)
-for split in train valid test; do
+(cd "$dest" && find train valid test long -type f | sort | xargs sha256sum > SHA256SUMS)
+for split in train valid test long; do
 	for group in c docs man code logs; do
 		[ -d "$dest/$split/$group" ] || continue
 		printf '%s %s: %s documents, %s bytes\n' "$split" "$group" "$(find "$dest/$split/$group" -type f | wc -l)" \

@@ -4,7 +4,8 @@
 A document is the files of one kind of one package, in byte order of their paths, joined as `cat` joins them, cut into
 pieces of at most CAPS bytes at file boundaries; of a package one piece is kept, of a held-out one two. Files that are
 binary, minified, generated, tables of numbers or mostly seen before are left out. Held-out packages are laid out first,
-so that a copy of their text in another package counts as seen and never reaches training."""
+so that a copy of their text in another package counts as seen and never reaches training. Those of split long, one long
+document of one project each, come last, and what training has seen is not in them."""
 
 import gzip
 import os
@@ -14,6 +15,7 @@ import zlib
 
 CAPS = {"c": 2_200_000, "docs": 800_000, "man": 800_000, "code": 800_000}  # bytes of a document
 SMALLEST = 16_000  # a shorter document teaches nothing about long ones
+LONG = (1_000_000, 2_200_000)  # least and most bytes of a document of split long
 FILE_CAP = 300_000  # a longer file is rarely written by hand
 EXTENSIONS = {
     ".c": "c", ".h": "c",
@@ -128,7 +130,7 @@ def walk(root, kind):
     return found
 
 
-def lay(kind, name, root, dest, seen, limit, want):
+def lay(kind, name, root, dest, seen, limit, want, long=False):
     """Write the documents of one package; returns what each group got."""
     files = {}
     fresh = []
@@ -149,8 +151,9 @@ def lay(kind, name, root, dest, seen, limit, want):
     for group, texts in files.items():
         pieces = [[]]
         size = 0
+        least, most = LONG if long else (SMALLEST, CAPS[group])
         for text in texts:
-            if size + len(text) > CAPS[group] and pieces[-1]:
+            if size + len(text) > most and pieces[-1]:
                 pieces.append([])
                 size = 0
             pieces[-1].append(text)
@@ -159,7 +162,7 @@ def lay(kind, name, root, dest, seen, limit, want):
             pieces = [pieces[i * len(pieces) // want] for i in range(want)]
         for i, piece in enumerate(pieces):
             whole = "".join(piece)
-            if len(whole) < SMALLEST:
+            if len(whole) < least:
                 continue
             label = name if len(pieces) == 1 else f"{name}-{i + 1}"
             os.makedirs(os.path.join(dest, group), exist_ok=True)
@@ -178,16 +181,17 @@ def main():
     packages, heldout, tree, dest = sys.argv[1:]
     split_of = {(kind, name): split for kind, name, split in read_list(heldout)}
     order = [(kind, name) for kind, name, *_ in read_list(packages)]
-    order.sort(key=lambda p: p not in split_of)  # stable: held-out ones first
+    turns = {"valid": 0, "test": 0, "train": 1, "long": 2}
+    order.sort(key=lambda p: turns[split_of.get(p, "train")])  # stable
     seen = Seen()
     for kind, name in order:
         root = os.path.join(tree, kind, name)
         if not os.path.isdir(root):
             continue
         split = split_of.get((kind, name), "train")
-        # Text that a held-out package shares with another held-out one is no harm; in training a fifth is the limit.
-        got = lay(kind, name, root, os.path.join(dest, split), seen, 0.9 if split != "train" else 0.3,
-                  2 if split != "train" else 1)  # fmt: skip
+        # Text that a held-out package shares with another held-out one is no harm; where training is concerned a fifth is the limit.
+        limit, want = (0.9, 2) if split in ("valid", "test") else (0.3, 1)
+        got = lay(kind, name, root, os.path.join(dest, split), seen, limit, want, split == "long")
         print(split, kind, name, " ".join(f"{g}={n}" for g, n in sorted(got.items())))
 
 

@@ -295,14 +295,18 @@ def samples(root):
 def main():
     heldout, tree, dest = sys.argv[1:]
     split_of = {name: split for kind, name, split in read_list(heldout) if kind == "source"}
+    long = {(kind, name) for kind, name, split in read_list(heldout) if split == "long"}  # nothing is made of these
     source = os.path.join(tree, "source")
     pools = {"train": {}, "valid": {}, "test": {}}
     for name in sorted(os.listdir(source)):
+        if ("source", name) in long:
+            continue
         files = lift(os.path.join(source, name))
         split = split_of.get(name, "train")
         if files and (split != "train" or name in DAEMONS):
             pools[split][name] = files
-    packages = sorted(p for p in read_list(os.path.join(os.path.dirname(os.path.abspath(__file__)), "packages.txt")))
+    listed = read_list(os.path.join(os.path.dirname(os.path.abspath(__file__)), "packages.txt"))
+    packages = sorted(p for p in listed if tuple(p[:2]) not in long)
     for split, pool in pools.items():
         for i in range(HOSTS[split]):
             rng = random.Random(f"{split} host {i}")

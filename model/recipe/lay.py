@@ -189,7 +189,7 @@ def main():
         if not os.path.isdir(root):
             continue
         split = split_of.get((kind, name), "train")
-        # Text that a held-out package shares with another held-out one is no harm; where training is concerned a fifth is the limit.
+        # Text that a held-out package shares with another held-out one is no harm; where training is concerned 30 % is the limit.
         limit, want = (0.9, 2) if split in ("valid", "test") else (0.3, 1)
         got = lay(kind, name, root, os.path.join(dest, split), seen, limit, want, split == "long")
         print(split, kind, name, " ".join(f"{g}={n}" for g, n in sorted(got.items())))

@@ -130,8 +130,10 @@ def walk(root, kind):
     return found
 
 
-def lay(kind, name, root, dest, seen, limit, want, long=False):
+def lay(kind, name, root, dest, seen, split):
     """Write the documents of one package; returns what each group got."""
+    # Text that a held-out package shares with another held-out one is no harm; where training is concerned 30 % is the limit.
+    limit, want = (0.9, 2) if split in ("valid", "test") else (0.3, 1)
     files = {}
     fresh = []
     for path, group in walk(root, kind):
@@ -151,7 +153,7 @@ def lay(kind, name, root, dest, seen, limit, want, long=False):
     for group, texts in files.items():
         pieces = [[]]
         size = 0
-        least, most = LONG if long else (SMALLEST, CAPS[group])
+        least, most = LONG if split == "long" else (SMALLEST, CAPS[group])
         for text in texts:
             if size + len(text) > most and pieces[-1]:
                 pieces.append([])
@@ -189,9 +191,7 @@ def main():
         if not os.path.isdir(root):
             continue
         split = split_of.get((kind, name), "train")
-        # Text that a held-out package shares with another held-out one is no harm; where training is concerned 30 % is the limit.
-        limit, want = (0.9, 2) if split in ("valid", "test") else (0.3, 1)
-        got = lay(kind, name, root, os.path.join(dest, split), seen, limit, want, split == "long")
+        got = lay(kind, name, root, os.path.join(dest, split), seen, split)
         print(split, kind, name, " ".join(f"{g}={n}" for g, n in sorted(got.items())))
 
 

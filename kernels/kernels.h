@@ -37,6 +37,9 @@ struct ttt__ops {
 	/* Host memory to be read where it lies, for as long as the device is used: its address on the device; NULL: it has to be
 	 * copied, since the device has memory of its own or this lies as no memory of alloc would. */
 	const void *(*adopt)(struct ttt_device *, const void *host, size_t n);
+	/* How many threads a product of so many multiply-adds is worth; from now on work on one operation with n at most, while none runs. */
+	int (*threads_worth)(const struct ttt_device *, double work);
+	void (*limit_threads)(struct ttt_device *, int n);
 
 	/* elementwise and reductions over n floats */
 	void (*zero)(struct ttt_device *, float *y, int64_t n);

@@ -69,6 +69,10 @@ enum ttt_status ttt_device_create(struct ttt_device **out, const struct ttt_devi
 void ttt_device_free(struct ttt_device *d);
 /* One line: backend, instruction set, threads, matrix library. Borrowed; lives as long as the device. */
 const char *ttt_device_describe(const struct ttt_device *d);
+struct ttt_config;
+/* Keep no more threads than reading with a model of configuration c is worth: more than its largest product of a chunk can use make it slower.
+ * Not for training, which reads sequences side by side. While nothing computes on the device. */
+void ttt_device_fit(struct ttt_device *d, const struct ttt_config *c);
 
 /* ------------------------------------------------------------------------------------------------ model */
 

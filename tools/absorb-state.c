@@ -53,7 +53,7 @@ absorb_open(struct absorb *a)
 		}
 	}
 	if (s == TTT_OK)
-		s = tool_model_open(a->t, &err);
+		s = tool_model_open_to_read(a->t, &err);
 	if (s == TTT_OK)
 		s = from != NULL ? ttt_state_open(&a->s, from, a->t->model, &a->state, &err)
 		                 : ttt_state_create(&a->s, a->t->model, &a->state, &err);

@@ -12,18 +12,32 @@ tool_device_open(struct tool *t, struct ttt_error *err)
 	return t->device != NULL ? TTT_OK : ttt_device_create(&t->device, &o, err);
 }
 
-enum ttt_status
-tool_model_open(struct tool *t, struct ttt_error *err)
+static enum ttt_status
+open_model(struct tool *t, bool fits, struct ttt_error *err)
 {
 	enum ttt_status s = tool_device_open(t, err);
 
 	if (s == TTT_OK && t->model == NULL)
 		s = ttt_model_open(&t->model, t->device, t->model_dir, err);
+	if (s == TTT_OK && fits)
+		ttt_device_fit(t->device, ttt_model_config(t->model));
 	if (s == TTT_OK)
 		tool_verbose(t, "model %s, %lld parameters, %lld of them learn; %s", ttt_model_name(t->model),
 		    (long long)ttt_model_n_parameter(t->model), (long long)ttt_model_n_fast(t->model),
 		    ttt_device_describe(t->device));
 	return s;
+}
+
+enum ttt_status
+tool_model_open(struct tool *t, struct ttt_error *err)
+{
+	return open_model(t, false, err);
+}
+
+enum ttt_status
+tool_model_open_to_read(struct tool *t, struct ttt_error *err)
+{
+	return open_model(t, t->n_thread == 0, err);
 }
 
 const struct ttt_tokenizer *

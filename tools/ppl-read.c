@@ -25,7 +25,7 @@ ppl_open(struct ppl *p)
 	struct ttt_state_options o = { .no_passages = true };
 	struct ttt_state_info info = { 0 };
 	struct ttt_error err;
-	enum ttt_status s = tool_model_open(p->t, &err);
+	enum ttt_status s = tool_model_open_to_read(p->t, &err);
 
 	if (s == TTT_OK && p->state != NULL) {
 		s = ttt_state_open(&p->s, p->state, p->t->model, &o, &err);

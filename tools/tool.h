@@ -160,6 +160,8 @@ bool tool_stdout_refused(struct tool *t, const char *what);
 /* Open device and model as the options say. */
 enum ttt_status tool_device_open(struct tool *t, struct ttt_error *err);
 enum ttt_status tool_model_open(struct tool *t, struct ttt_error *err);
+/* The same, to read streams with: unless told how many, no more threads than the model is worth. */
+enum ttt_status tool_model_open_to_read(struct tool *t, struct ttt_error *err);
 /* The tokenizer of the model; NULL with a message when it has none. */
 const struct ttt_tokenizer *tool_tokenizer(struct tool *t);
 /* Bytes in the files named, for the share done; -1 where that is not known before. */

@@ -387,7 +387,7 @@ cmd_main(struct tool *t, int argc, char **argv)
 		tool_usage_error(t, "standard input cannot be both the state and the questions");
 	if (a.complete && (a.json || a.n_operand > 1))
 		tool_usage_error(t, a.json ? "--complete writes text, not JSON" : "--complete takes one text");
-	if (tool_model_open(t, &err) != TTT_OK || ttt_state_open(&a.state, a.path, t->model, NULL, &err) != TTT_OK)
+	if (tool_model_open_to_read(t, &err) != TTT_OK || ttt_state_open(&a.state, a.path, t->model, NULL, &err) != TTT_OK)
 		return tool_fail(t, &err);
 	status = a.complete ? complete(&a) : answer_all(&a);
 	ttt_ask_free(a.ask);

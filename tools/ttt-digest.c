@@ -138,7 +138,7 @@ open_digest(struct digest *d)
 	}
 	if (!d->dry_run && tool_output_refused(d->t, d->path, d->name, d->n_name))
 		return TOOL_TROUBLE;
-	s = tool_model_open(d->t, &err);
+	s = tool_model_open_to_read(d->t, &err);
 	if (s == TTT_OK)
 		s = old ? ttt_state_open(&d->s, d->path, d->t->model, NULL, &err) : ttt_state_create(&d->s, d->t->model, &o, &err);
 	if (s == TTT_OK)

@@ -168,6 +168,31 @@ cpu_side_by_side(struct ttt_device *d, int64_t n, void (*fn)(void *ctx, int64_t 
 	ttt__pool_run(ttt__cpu_pool(d), n, lane_part, &l);
 }
 
+static void
+describe(struct ttt__cpu *c)
+{
+	struct ttt_device *d = &c->device;
+
+	snprintf(d->description, sizeof d->description, "cpu, kernels %s, %d thread%s, matrix products by %s%s", level_name[c->level],
+	    d->n_thread, d->n_thread == 1 ? "" : "s", ttt__cpu_gemm_name, d->precision == TTT_BF16 ? bf16_name[c->bf16] : "");
+}
+
+/* Without memory for it the threads stay as many as they are. */
+static void
+cpu_limit_threads(struct ttt_device *d, int n)
+{
+	struct ttt__cpu *c = (struct ttt__cpu *)d;
+	struct ttt__pool *fewer;
+
+	n = n < 1 ? 1 : n;
+	if (n >= d->n_thread || ttt__pool_create(&fewer, n, NULL) != TTT_OK)
+		return;
+	ttt__pool_free(c->pool);
+	c->pool = fewer;
+	d->n_thread = d->n_lane = n;
+	describe(c);
+}
+
 enum ttt_status
 ttt__cpu_create(struct ttt_device **out, const struct ttt_device_options *o, struct ttt_error *err)
 {
@@ -182,6 +207,7 @@ ttt__cpu_create(struct ttt_device **out, const struct ttt_device_options *o, str
 	c = ttt__new(1, sizeof *c);
 	if (!c)
 		return ttt__fail_memory(err, "device 'cpu'");
+	c->level = level;
 #if defined(__x86_64__)
 	if (level == 2)
 		ttt__cpu_table__avx512(c);
@@ -200,6 +226,8 @@ ttt__cpu_create(struct ttt_device **out, const struct ttt_device_options *o, str
 	c->ops.gemm_bf16 = ttt__cpu_gemm_bf16;
 	c->bf16 = best_bf16(level);
 	c->ops.side_by_side = cpu_side_by_side;
+	c->ops.threads_worth = ttt__cpu_threads_worth;
+	c->ops.limit_threads = cpu_limit_threads;
 	d = &c->device;
 	d->ops = &c->ops;
 	d->precision = o->precision;
@@ -210,8 +238,7 @@ ttt__cpu_create(struct ttt_device **out, const struct ttt_device_options *o, str
 		free(c);
 		return status;
 	}
-	snprintf(d->description, sizeof d->description, "cpu, kernels %s, %d thread%s, matrix products by %s%s", level_name[level],
-	    d->n_thread, d->n_thread == 1 ? "" : "s", ttt__cpu_gemm_name, o->precision == TTT_BF16 ? bf16_name[c->bf16] : "");
+	describe(c);
 	*out = d;
 	return TTT_OK;
 }

@@ -25,6 +25,7 @@ struct ttt__cpu {
 	struct ttt__ops ops;
 	ttt__gemm_fn *gemm_one;
 	ttt__gemm_bf16_fn *gemm_one_bf16;
+	int level;           /* instruction set in use: 0 plain, 1 avx2, 2 avx512 */
 	enum ttt__bf16 bf16; /* the best that processor and instruction set in use have */
 	struct ttt__pool *pool;
 };
@@ -62,6 +63,7 @@ void ttt__cpu_gemm(struct ttt_device *, bool ta, bool tb, int64_t M, int64_t N, 
     const float *B, int64_t ldb, double beta, float *C, int64_t ldc);
 void ttt__cpu_gemm_bf16(struct ttt_device *, bool narrow, bool tb, int64_t M, int64_t N, int64_t K, const float *A, int64_t lda, const uint16_t *B,
     int64_t ldb, double beta, float *C, int64_t ldc);
+int ttt__cpu_threads_worth(const struct ttt_device *, double work);
 ttt__gemm_fn ttt__cpu_gemm_library;
 /* Tell the matrix library not to go beyond level (0 plain, 1 avx2, 2 avx512); and its name. */
 void ttt__cpu_gemm_limit(int level);

@@ -92,13 +92,13 @@ product_part(void *args, int64_t i, int worker)
 		product_of(p, 0, p->M, from, n);
 }
 
-/* How many of n_thread threads work multiply-adds are worth: work / n + n THREAD_COST is least at the root. */
-static int64_t
-threads_for(double work, int n_thread)
+/* work / n + n THREAD_COST is least at the root. */
+int
+ttt__cpu_threads_worth(const struct ttt_device *d, double work)
 {
 	double n = sqrt(work / THREAD_COST);
 
-	return n < n_thread ? (int64_t)n : n_thread;
+	return n < d->n_thread ? (int)n : d->n_thread;
 }
 
 /* The longer side is cut, in whole panels of the kernels; two parts a thread where they stay large, so that a thread which is
@@ -107,7 +107,7 @@ static void
 cut(struct product *p)
 {
 	double work = (double)p->M * (double)p->N * (double)p->K;
-	int64_t all, n = threads_for(work, p->cpu->device.n_thread);
+	int64_t all, n = ttt__cpu_threads_worth(&p->cpu->device, work);
 
 	p->by_rows = p->M > p->N;
 	all = p->by_rows ? p->M : p->N;

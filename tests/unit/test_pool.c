@@ -68,10 +68,34 @@ test_parts(void **state)
 	}
 }
 
+/* Eight threads: all are kept for long chunks of a wide model, some for short ones of a narrow one, one for the least. */
+static void
+test_fit(void **state)
+{
+	static const struct {
+		int64_t chunk, width;
+		const char *says;
+	} fits[] = {{1024, 768, "8 threads"}, {32, 128, "4 threads"}, {4, 16, "1 thread,"}};
+	struct ttt_device *d;
+	struct ttt_error err;
+
+	(void)state;
+	assert_int_equal(ttt_device_create(&d, &(struct ttt_device_options){.n_thread = 8}, &err), TTT_OK);
+	for (size_t i = 0; i < sizeof fits / sizeof fits[0]; i++) {
+		float a[4] = {1, 2, 3, 4}, c[4];
+
+		ttt_device_fit(d, &(struct ttt_config){.chunk = fits[i].chunk, .d_model = fits[i].width, .d_ff = 11 * fits[i].width / 4});
+		assert_non_null(strstr(ttt_device_describe(d), fits[i].says));
+		d->ops->gemm(d, false, false, 2, 2, 2, 1, a, 2, a, 2, 0, c, 2);
+		assert_float_equal(c[3], 22, 0);
+	}
+	ttt_device_free(d);
+}
+
 int
 main(void)
 {
-	const struct CMUnitTest tests[] = {cmocka_unit_test(test_parts)};
+	const struct CMUnitTest tests[] = {cmocka_unit_test(test_parts), cmocka_unit_test(test_fit)};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

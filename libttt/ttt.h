@@ -71,7 +71,7 @@ void ttt_device_free(struct ttt_device *d);
 const char *ttt_device_describe(const struct ttt_device *d);
 struct ttt_config;
 /* Keep no more threads than reading with a model of configuration c is worth: more than its largest product of a chunk can use make it slower.
- * Not for training, which reads sequences side by side. While nothing computes on the device. */
+ * Not for training, which reads sequences side by side. While nothing computes on the device. Figures: bench/RESULTS.md. */
 void ttt_device_fit(struct ttt_device *d, const struct ttt_config *c);
 
 /* ------------------------------------------------------------------------------------------------ model */

@@ -2,6 +2,7 @@
 #include <archive.h>
 #include <archive_entry.h>
 #include <errno.h>
+#include <locale.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -46,34 +47,45 @@ ttt__archive_open(struct ttt__stream *s, const char *path, struct ttt_error *err
 	return status;
 }
 
+/* The next regular member. In some formats the last of several links to a file has its bytes, and the others none. */
+static int
+next_file(struct ttt__stream *s, struct archive_entry **e, const char **name)
+{
+	int r;
+
+	while ((r = archive_read_next_header(s->a, e)) == ARCHIVE_OK || r == ARCHIVE_WARN) {
+		*name = archive_entry_pathname(*e);
+		if (archive_entry_filetype(*e) == AE_IFREG && (archive_entry_hardlink(*e) == NULL || archive_entry_size(*e) > 0))
+			break;
+	}
+	return r;
+}
+
 enum ttt_status
 ttt__archive_next(struct ttt__stream *s, const char **name, struct ttt_error *err)
 {
-	struct archive_entry *e;
+	/* libarchive gives names in the caller's encoding, and none where that has no such letters. */
+	locale_t own = newlocale(LC_CTYPE_MASK, "C.UTF-8", (locale_t)0), before = uselocale(own);
+	struct archive_entry *e = NULL;
 	char text[TTT__EXCERPT];
-	int r;
+	const char *path = NULL;
+	int r = next_file(s, &e, &path);
 
+	(void)uselocale(before);
+	if (own != (locale_t)0)
+		freelocale(own);
 	*name = NULL;
-	while ((r = archive_read_next_header(s->a, &e)) == ARCHIVE_OK || r == ARCHIVE_WARN) {
-		/* a name that the locale cannot show is still there as UTF-8 */
-		const char *path = archive_entry_pathname(e);
-
-		if (path == NULL)
-			path = archive_entry_pathname_utf8(e);
-		if (archive_entry_filetype(e) != AE_IFREG || archive_entry_hardlink(e) != NULL)
-			continue;
-		if (path == NULL)
-			path = "?";
-		if (archive_entry_is_encrypted(e))
-			return ttt__fail(err, TTT_E_UNSUPPORTED, "%s: member '%s' is encrypted", s->label,
-			    ttt__excerpt(text, path));
-		s->ended = false;
-		s->sparse = archive_entry_sparse_count(e) > 0;
-		s->size = archive_entry_size_is_set(e) ? (int64_t)archive_entry_size(e) : -1;
-		*name = path;
-		return TTT_OK;
-	}
 	if (r == ARCHIVE_EOF)
 		return TTT_OK;
-	return ttt__stream_fail(s, err);
+	if (r != ARCHIVE_OK && r != ARCHIVE_WARN)
+		return ttt__stream_fail(s, err);
+	if (path == NULL)
+		path = "?";
+	if (archive_entry_is_encrypted(e))
+		return ttt__fail(err, TTT_E_UNSUPPORTED, "%s: member '%s' is encrypted", s->label, ttt__excerpt(text, path));
+	s->ended = false;
+	s->sparse = archive_entry_sparse_count(e) > 0;
+	s->size = archive_entry_size_is_set(e) ? (int64_t)archive_entry_size(e) : -1;
+	*name = path;
+	return TTT_OK;
 }

@@ -26,19 +26,29 @@ level_free(struct ttt__walk_level *l)
 	free(l->entry);
 }
 
+/* Whether an entry is neither a file nor a directory, or gone. One that cannot be looked at is taken for a file: opening it will tell why. */
+static bool
+passes_over(const char *path, const char *name, struct stat *st)
+{
+	if (strcmp(name, ".") == 0 || strcmp(name, "..") == 0 || strcmp(name, ".git") == 0)
+		return true;
+	if (lstat(path, st) == 0)
+		return !S_ISREG(st->st_mode) && !S_ISDIR(st->st_mode);
+	return errno == ENOENT;
+}
+
 /* DIR/name, with a slash after it where it is a directory; NULL without memory, and "" for what is passed over. */
 static char *
 entry_path(const char *dir, const char *name)
 {
 	size_t n_dir = strlen(dir), n_name = strlen(name);
 	char *path = ttt__new(n_dir + n_name + 3, 1);
-	struct stat st;
+	struct stat st = { 0 };
 
 	if (path == NULL)
 		return NULL;
 	(void)snprintf(path, n_dir + n_name + 3, "%s%s%s", dir, n_dir > 0 && dir[n_dir - 1] == '/' ? "" : "/", name);
-	if (strcmp(name, ".") == 0 || strcmp(name, "..") == 0 || strcmp(name, ".git") == 0 || lstat(path, &st) != 0 ||
-	    (!S_ISREG(st.st_mode) && !S_ISDIR(st.st_mode)))
+	if (passes_over(path, name, &st))
 		path[0] = '\0';
 	else if (S_ISDIR(st.st_mode))
 		path[strlen(path)] = '/'; /* the last two bytes are zeros */

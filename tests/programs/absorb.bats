@@ -205,6 +205,36 @@ load common
 	[ ! -e ../../text ]
 }
 
+@test "names in zip archives are UTF-8; in cpio the last of a file's links has its text" {
+	python3 - <<-'END'
+	import zipfile
+	with zipfile.ZipFile("z", "w") as z:
+	    z.writestr("docs/\u00fcber.txt", "the key is kept in the cellar\n")
+	def member(name, mode, n_link, data):
+	    fields = [7, mode, 0, 0, n_link, 0, len(data), 0, 0, 0, 0, len(name) + 1, 0]
+	    head = ("070701" + "%08x" * 13 % tuple(fields)).encode() + name.encode() + b"\0"
+	    return head + bytes(-len(head) % 4) + data + bytes(-len(data) % 4)
+	with open("c", "wb") as f:
+	    f.write(member("one", 0o100644, 2, b"") + member("two", 0o100644, 2, b"the text of both\n") + member("TRAILER!!!", 0, 1, b""))
+	END
+	ok ttt-absorb -a -o s z
+	[ "$(tar xzOf s sources.tsv)" = $'bytes\tname\n30\tdocs/\303\274ber.txt' ]
+	ok ttt-absorb -a -o s c
+	[ "$(tar xzOf s passages | tail -n 1)" = "the text of both" ]
+}
+
+@test "-r notes what it cannot look at" {
+	long=$(printf '%0200d' 0)
+	mkdir d
+	cp "$files/text" d/text
+	(cd d && for _ in {1..21}; do mkdir "$long" && cd "$long" || exit 1; done && echo deep >file)
+	run --separate-stderr ttt-absorb -r -o s d
+	show
+	[ "$status" -eq 2 ]
+	[[ $stderr == *"d/$long/"* ]]
+	[ "$(tar xzOf s sources.tsv | tail -n 1)" = $'6000\td/text' ]
+}
+
 @test "a damaged archive gives no state" {
 	tar czf d.tgz -C "$files" text text2
 	head -c $(($(stat -c %s d.tgz) / 2)) d.tgz >cut.tgz

@@ -16,9 +16,12 @@ void
 ttt__cpu_gemm_library(bool ta, bool tb, int64_t M, int64_t N, int64_t K, float alpha, const float *A, int64_t lda, const float *B,
     int64_t ldb, float beta, float *C, int64_t ldc)
 {
-	/* oneDNN asks OpenMP how many threads to use; this is a setting of the calling thread alone. */
+	/* oneDNN asks OpenMP how many threads to use; this is a setting of the calling thread alone, and given back. */
+	int before = omp_get_max_threads();
+
 	omp_set_num_threads(1);
 	dnnl_sgemm(ta ? 'T' : 'N', tb ? 'T' : 'N', M, N, K, alpha, A, lda, B, ldb, beta, C, ldc);
+	omp_set_num_threads(before);
 }
 
 void
@@ -37,9 +40,12 @@ void
 ttt__cpu_gemm_library(bool ta, bool tb, int64_t M, int64_t N, int64_t K, float alpha, const float *A, int64_t lda, const float *B,
     int64_t ldb, float beta, float *C, int64_t ldc)
 {
+	int before = omp_get_max_threads();
+
 	omp_set_num_threads(1);
 	cblas_sgemm(CblasRowMajor, ta ? CblasTrans : CblasNoTrans, tb ? CblasTrans : CblasNoTrans, (int)M, (int)N, (int)K, alpha, A, (int)lda,
 	    B, (int)ldb, beta, C, (int)ldc);
+	omp_set_num_threads(before);
 }
 
 void

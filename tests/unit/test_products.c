@@ -1,4 +1,6 @@
 /* Matrix products of every kind and odd size, on both sides of every threshold, against double; nothing outside C is touched. */
+#include <omp.h>
+
 #include "on_devices.h"
 
 static double worst;
@@ -87,10 +89,25 @@ test_none(void **state)
 	}
 }
 
+/* Whoever calls may use OpenMP: it has as many threads afterwards as before. */
+static void
+test_callers_threads(void **state)
+{
+	const struct shape large = {130, 130, 130};
+	int before = omp_get_max_threads();
+
+	(void)state;
+	omp_set_num_threads(3);
+	for (int i = 0; i < devices.n; i++)
+		check(&devices.at[i], false, true, large, 1, 0);
+	assert_int_equal(omp_get_max_threads(), 3);
+	omp_set_num_threads(before);
+}
+
 int
 main(void)
 {
-	const struct CMUnitTest tests[] = {cmocka_unit_test(test_products), cmocka_unit_test(test_none)};
+	const struct CMUnitTest tests[] = {cmocka_unit_test(test_products), cmocka_unit_test(test_none), cmocka_unit_test(test_callers_threads)};
 
 	return cmocka_run_group_tests(tests, open_devices, close_devices);
 }

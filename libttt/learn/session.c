@@ -775,6 +775,7 @@ ttt__session_stream_set(struct ttt_session *s, const int32_t *pending, int64_t n
 		return status;
 	memcpy(s->pending, pending, (size_t)n_pending * sizeof *pending);
 	s->n_pending = n_pending;
+	s->turned = s->turned && s->n_done == n_done; /* the cached keys stand elsewhere now */
 	s->n_done = n_done;
 	s->ahead = 0;
 	return TTT_OK;

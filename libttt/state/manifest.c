@@ -88,7 +88,7 @@ pack(const struct ttt__manifest *m)
 	const struct ttt_state_info *i = &m->info;
 
 	return json_pack("{s:s, s:i, s:{s:s, s:s}, s:{s:s, s:o}, s:{s:I, s:I, s:I, s:I, s:I, s:I, s:I}, "
-	    "s:{s:b, s:I, s:I, s:I, s:b}, s:{s:I, s:I, s:o}, s:{s:o, s:o, s:o}, s:{s:I, s:I, s:I, s:I}, s:{s:I}, s:o, s:s, s:o, s:s}",
+	    "s:{s:b, s:I, s:I, s:I, s:b}, s:{s:I, s:I, s:o}, s:{s:o, s:o, s:o, s:s}, s:{s:I, s:I, s:I, s:I}, s:{s:I}, s:o, s:s, s:o, s:s}",
 	    "format", "ttt-state", "version", TTT__STATE_VERSION,
 	    "model", "name", i->model_name, "checksum", i->model_checksum,
 	    "rule", "name", i->rule, "rate", number(i->rate),
@@ -102,6 +102,7 @@ pack(const struct ttt__manifest *m)
 	    "curve", "stride", (json_int_t)m->curve_stride, "partial", (json_int_t)m->curve_partial,
 	    "sum", number(m->curve_sum),
 	    "loss", "first", number(i->loss_first), "last", number(i->loss_last), "check", number(m->check_loss),
+	    "precision", m->check_precision,
 	    "guards", "noise", (json_int_t)i->guards.n_noise, "undone", (json_int_t)i->guards.n_undone,
 	    "returned", (json_int_t)i->guards.n_returned, "now", (json_int_t)m->n_noisy,
 	    "mean", "weights", (json_int_t)i->n_mean,

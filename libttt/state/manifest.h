@@ -21,6 +21,7 @@ struct ttt__manifest {
 	double curve_sum;
 	int64_t n_noisy;       /* chunks of noise at the end of the stream; 0: none, and no good weights are kept */
 	double check_loss;     /* of the last chunk scored again: see verify.c; NaN before the first chunk */
+	char check_precision[8]; /* of the products then: "f32" or "bf16"; "" in states older than the note */
 	struct ttt__member member[TTT__MEMBER_MAX]; /* in the order of the file */
 	size_t n_member;
 };

@@ -35,13 +35,20 @@ wrong(struct reader *r, const char *key)
 }
 
 static int64_t
-integer(struct reader *r, const char *group, const char *key, int64_t low)
+between(struct reader *r, const char *group, const char *key, int64_t low, int64_t high)
 {
 	const json_t *v = get(r, group, key);
 
-	if (!json_is_integer(v) || json_integer_value(v) < low)
+	if (!json_is_integer(v) || json_integer_value(v) < low || json_integer_value(v) > high)
 		wrong(r, key);
 	return r->status == TTT_OK ? json_integer_value(v) : low;
+}
+
+/* A count: no stream comes near 2^56 of anything, and sums of such numbers do not wrap. */
+static int64_t
+integer(struct reader *r, const char *group, const char *key, int64_t low)
+{
+	return between(r, group, key, low, INT64_C(1) << 56);
 }
 
 static double
@@ -157,7 +164,7 @@ read_info(struct reader *r, struct ttt__manifest *m)
 	i->n_source = integer(r, "stream", "sources", 0);
 	m->line = integer(r, "stream", "line", 1);
 	m->keeps_passages = boolean(r, "passages", "kept");
-	m->passages_max = (uint64_t)integer(r, "passages", "max", 0);
+	m->passages_max = (uint64_t)between(r, "passages", "max", 0, INT64_MAX);
 	i->n_passage_record = integer(r, "passages", "records", 0);
 	i->n_passage_byte = integer(r, "passages", "bytes", 0);
 	m->open_record = boolean(r, "passages", "open");
@@ -167,6 +174,8 @@ read_info(struct reader *r, struct ttt__manifest *m)
 	i->loss_first = number(r, "loss", "first");
 	i->loss_last = number(r, "loss", "last");
 	m->check_loss = number(r, "loss", "check");
+	if (json_object_get(json_object_get(r->root, "loss"), "precision") != NULL) /* not in states older than the note */
+		text(r, "loss", "precision", m->check_precision, sizeof(m->check_precision));
 	if (json_object_get(r->root, "guards") != NULL) { /* not in states older than the guards and the mean */
 		i->guards.n_noise = integer(r, "guards", "noise", 0);
 		i->guards.n_undone = integer(r, "guards", "undone", 0);
@@ -187,7 +196,7 @@ read_info(struct reader *r, struct ttt__manifest *m)
 	}
 	if (!(i->rate > 0 && i->rate <= 1e6))
 		wrong(r, "rate");
-	if (!isfinite(m->curve_sum) || m->curve_partial >= m->curve_stride || i->n_pending_token > i->n_token)
+	if (!isfinite(m->curve_sum) || m->curve_partial >= m->curve_stride || i->n_pending_token > i->n_token || i->n_mean > i->n_chunk)
 		wrong(r, "curve or stream");
 }
 

@@ -169,6 +169,55 @@ ttt__passages_source(struct ttt__passages *p, size_t source, struct ttt_error *e
 	return status;
 }
 
+/* Mark the sources with kept text, and the last one. A name may have come more than once: a record is held to be of the latest source
+ * that it can be of. */
+static void
+mark_needed(struct ttt__passages *p, const struct ttt__sources *s, size_t *mark)
+{
+	size_t at = s->n - 1;
+
+	mark[at] = 1;
+	for (size_t i = p->n; i > p->first; i--) {
+		const char *name = s->p[p->record[i - 1].source].name;
+
+		while (at > 0 && strcmp(s->p[at].name, name) != 0)
+			at--;
+		p->record[i - 1].source = at;
+		mark[at] = 1;
+	}
+}
+
+enum ttt_status
+ttt__passages_fold(struct ttt__passages *p, struct ttt__sources *s, struct ttt_error *err)
+{
+	size_t *place = ttt__new(s->n, sizeof(*place)); /* in the new list; 0: in the sum that begins it */
+	struct ttt__sources kept = { 0 };
+	enum ttt_status status = place == NULL ? ttt__fail_memory(err, "the list of sources") : ttt__sources_add(&kept, "(earlier)", 0, err);
+
+	if (status == TTT_OK)
+		mark_needed(p, s, place);
+	for (size_t i = 0; i < s->n && status == TTT_OK; i++) {
+		if (place[i] == 0) {
+			kept.p[0].n_byte += s->p[i].n_byte;
+			continue;
+		}
+		status = ttt__sources_add(&kept, s->p[i].name, s->p[i].n_byte, err);
+		place[i] = kept.n - 1;
+	}
+	if (status != TTT_OK) {
+		ttt__sources_free(&kept);
+		free(place);
+		return status;
+	}
+	for (size_t i = p->first; i < p->n; i++)
+		p->record[i].source = place[p->record[i].source];
+	p->source = kept.n - 1;
+	ttt__sources_free(s);
+	*s = kept;
+	free(place);
+	return TTT_OK;
+}
+
 /* The open bytes are a full record: it ends after its last newline, or nowhere better than here. */
 static enum ttt_status
 close_full(struct ttt__passages *p, size_t full, struct ttt_error *err)

@@ -53,6 +53,8 @@ enum ttt_status ttt__passages_start(struct ttt__passages *p, size_t max, struct 
 void ttt__passages_free(struct ttt__passages *p);
 /* What follows belongs to source, from line 1 on. */
 enum ttt_status ttt__passages_source(struct ttt__passages *p, size_t source, struct ttt_error *err);
+/* Make room for sources: those of which no text is kept become one, "(earlier)". TTT_E_RANGE: there are none. */
+enum ttt_status ttt__passages_fold(struct ttt__passages *p, struct ttt__sources *s, struct ttt_error *err);
 enum ttt_status ttt__passages_add(struct ttt__passages *p, const void *bytes, size_t n, struct ttt_error *err);
 /* Append a whole record of 1 .. TTT__RECORD_MAX bytes, as read from a state; with open, it may still grow. */
 enum ttt_status ttt__passages_append(struct ttt__passages *p, size_t source, int64_t first_line, const void *bytes,

@@ -47,8 +47,13 @@ enum ttt_status ttt__load_passages(struct ttt__reader *r, struct ttt_state *s, s
 enum ttt_status ttt__load_curve(struct ttt__reader *r, struct ttt_state *s, struct ttt_error *err);
 enum ttt_status ttt__load_extra(struct ttt__reader *r, struct ttt_state *s, struct ttt_error *err);
 
-/* Open a state; with check, *check is what the file says the check of verify gives. */
+/* What the file says that the check of verify gives, and how far from that is no damage. */
+struct ttt__check {
+	double loss, tolerance;
+};
+
+/* Open a state; check may be NULL. */
 enum ttt_status ttt__state_read(struct ttt_state **out, const char *path, const struct ttt_model *m,
-    const struct ttt_state_options *o, double *check, struct ttt_error *err);
+    const struct ttt_state_options *o, struct ttt__check *check, struct ttt_error *err);
 
 #endif

@@ -28,6 +28,8 @@ take_options(struct ttt_state *s, const struct ttt_state_options *o, size_t *pas
 	s->rate = o->rate > 0 ? o->rate : 1;
 	s->rule = o->rule;
 	*passages_max = o->passages_max > 0 ? o->passages_max : PASSAGES_MAX;
+	if (*passages_max > INT64_MAX) /* of a file's numbers the largest */
+		*passages_max = INT64_MAX;
 	return TTT_OK;
 }
 
@@ -44,7 +46,7 @@ ttt_state_create(struct ttt_state **out, const struct ttt_model *m, const struct
 		return ttt__fail_memory(err, "the state");
 	s->model = m;
 	s->extra_fd = s->passages.fd = -1;
-	s->loss_last = NAN;
+	s->loss_first = s->loss_last = NAN;
 	ttt__curve_start(&s->curve);
 	status = take_options(s, o, &passages_max, err);
 	if (status == TTT_OK)
@@ -136,6 +138,8 @@ on_chunk(void *ctx, const struct ttt_chunk_report *r)
 {
 	struct feeding *f = ctx;
 
+	if (isnan(f->state->loss_first))
+		f->state->loss_first = r->loss;
 	f->state->loss_last = r->loss;
 	ttt__curve_add(&f->state->curve, r->first - 1 + r->n, r->loss);
 	if (f->report != NULL)
@@ -163,6 +167,11 @@ ttt_state_source(struct ttt_state *s, const char *name, struct ttt_error *err)
 	if (cut == NULL)
 		return ttt__fail_memory(err, "the list of sources");
 	status = ttt__sources_add(&s->sources, cut, 0, err);
+	if (status == TTT_E_RANGE) {
+		status = ttt__passages_fold(&s->passages, &s->sources, err);
+		if (status == TTT_OK)
+			status = ttt__sources_add(&s->sources, cut, 0, err);
+	}
 	free(cut);
 	return status == TTT_OK ? ttt__passages_source(&s->passages, s->sources.n - 1, err) : status;
 }

@@ -40,7 +40,7 @@ struct ttt_state {
 	double rate;
 	enum ttt_rule rule;
 	int64_t n_byte;
-	double loss_last;            /* NaN before the first chunk */
+	double loss_first, loss_last; /* of the first chunk and the newest; NaN before the first */
 	struct ttt__curve curve;
 	struct ttt__sources sources;
 	struct ttt__passages passages;

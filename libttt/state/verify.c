@@ -1,7 +1,6 @@
 /* A state file held against itself. Every checksum is compared in reading it; then the last chunk's tokens are scored
  * once more with the weights and the window of the file, as they were when it was written. On the machine that wrote it
- * the same loss comes out bit for bit; another processor sums in another order, so that a relative difference of 1e-4
- * is not damage. */
+ * the same loss comes out bit for bit, in the precision that it was written with. */
 #include <math.h>
 
 #include "libttt/state/reader.h"
@@ -10,7 +9,8 @@ enum ttt_status
 ttt_state_verify(const char *path, const struct ttt_model *m, bool *ok, struct ttt_error *err)
 {
 	struct ttt_state *s;
-	double stored = NAN, loss = NAN;
+	struct ttt__check stored = { NAN, 0 };
+	double loss = NAN;
 	enum ttt_status status = ttt__state_read(&s, path, m, NULL, &stored, err);
 
 	*ok = false;
@@ -22,9 +22,9 @@ ttt_state_verify(const char *path, const struct ttt_model *m, bool *ok, struct t
 	ttt_state_free(s);
 	if (status != TTT_OK)
 		return status;
-	*ok = (isnan(stored) && isnan(loss)) || fabs(stored - loss) <= 1e-4 * fmax(1, fabs(stored));
+	*ok = (isnan(stored.loss) && isnan(loss)) || fabs(stored.loss - loss) <= stored.tolerance * fmax(1, fabs(stored.loss));
 	if (!*ok)
 		(void)ttt__fail(err, TTT_OK, "%s: its last chunk has the loss %.9g, but manifest.json says %.9g", path,
-		    loss, stored);
+		    loss, stored.loss);
 	return TTT_OK;
 }

@@ -71,7 +71,7 @@ ttt__state_manifest(struct ttt_state *s, struct ttt__manifest *m, struct ttt_err
 	i->n_source = (int64_t)s->sources.n;
 	i->n_passage_byte = s->keeps_passages ? (int64_t)ttt__passages_size(&s->passages) : 0;
 	i->n_passage_record = s->keeps_passages ? (int64_t)ttt__passages_count(&s->passages) : 0;
-	i->loss_first = s->curve.n > 0 ? s->curve.loss[0] : NAN;
+	i->loss_first = s->loss_first;
 	i->loss_last = s->loss_last;
 	ttt_session_drift(s->session, &moved, &initial);
 	i->guards = guard.count;
@@ -87,6 +87,7 @@ ttt__state_manifest(struct ttt_state *s, struct ttt__manifest *m, struct ttt_err
 	m->curve_partial = s->curve.n_partial;
 	m->curve_sum = s->curve.sum;
 	m->check_loss = NAN;
+	(void)snprintf(m->check_precision, sizeof(m->check_precision), "%s", s->model->half != NULL ? "bf16" : "f32");
 	return TTT_OK;
 }
 

@@ -62,6 +62,15 @@ more_setup() {
 	refuse nosuch ttt-snapshot verify nosuch
 }
 
+@test "verify: a state made in bfloat16 is whole" {
+	head -c 50000 "$BATS_TEST_DIRNAME/../../libttt/ttt.h" >header
+	for precision in f32 bf16; do
+		env -u TTT_MODEL ttt-absorb --precision "$precision" -o "$precision" header
+	done
+	ok env -u TTT_MODEL ttt-snapshot verify f32 bf16
+	[ "$(tar xzOf bf16 manifest.json | grep -c '"precision": "bf16"')" -eq 1 ]
+}
+
 @test "export writes the fast weights under their names" {
 	ok ttt-snapshot export -m "$model" --safetensors out "$files/state"
 	python3 - <<-'END'

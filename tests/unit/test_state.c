@@ -214,7 +214,25 @@ test_curve(void **state)
 	ttt__bytes_free(&text);
 }
 
-/* The window left out: smaller, still verified, and the first block's window comes back as it was. */
+static void
+sum_losses(void *ctx, const struct ttt_chunk_report *r)
+{
+	*(double *)ctx += r->loss;
+}
+
+/* What the next 200 bytes cost. */
+static double
+cost_of_more(struct fixture *f, struct ttt_state *s)
+{
+	struct ttt_error err = { 0 };
+	double sum = 0;
+
+	assert_ok(ttt_state_absorb(s, f->text + 1000, 200, sum_losses, &sum, &err), &err);
+	return sum;
+}
+
+/* The window left out: smaller, still verified, and the first block's window comes back as it was. Its keys stand where the stream is:
+ * the same window, written and read again, predicts the same. */
 static void
 test_window_tail(void **state)
 {
@@ -239,7 +257,10 @@ test_window_tail(void **state)
 		}
 		assert_ok(ttt_state_verify(in(f->dir, "tail.ttt"), f->model, &ok, &err), &err);
 		assert_true(ok);
-		assert_ok(ttt_state_absorb(b, f->text, 50, NULL, NULL, &err), &err);
+		save(b, in(f->dir, "kept.ttt"), TTT_COMPRESS_NONE, false);
+		ttt_state_free(a);
+		a = opened(f, in(f->dir, "kept.ttt"), NULL);
+		assert_true(fabs(cost_of_more(f, a) - cost_of_more(f, b)) < 1e-5);
 		ttt_state_free(a);
 		ttt_state_free(b);
 	}
@@ -284,6 +305,106 @@ test_options(void **state)
 	ttt_state_free(t);
 	assert_fails(ttt_state_create(&s, f->model, &(struct ttt_state_options){ .rate = -1 }, &err), TTT_E_RANGE, &err,
 	    "-1");
+	/* the largest size there is stands for no limit */
+	s = absorbed(f, &(struct ttt_state_options){ .passages_max = SIZE_MAX }, NULL, 0, 100, 100);
+	save(s, in(f->dir, "max.ttt"), TTT_COMPRESS_GZIP, false);
+	t = opened(f, in(f->dir, "max.ttt"), NULL);
+	ttt_state_free(s);
+	ttt_state_free(t);
+}
+
+/* The first chunk's loss stays what it was, when the curve's first line has long become a mean and in a file as well. */
+static void
+test_first_loss(void **state)
+{
+	struct fixture *f = *state;
+	struct ttt_state *s = absorbed(f, NULL, NULL, 0, 100, 100), *t;
+	struct ttt_state_info before, after;
+	struct ttt_error err = { 0 };
+
+	assert_ok(ttt_state_info(s, &before, &err), &err);
+	for (int i = 0; i < 4; i++)
+		assert_ok(ttt_state_absorb(s, f->text, f->n_text, NULL, NULL, &err), &err);
+	save(s, in(f->dir, "long.ttt"), TTT_COMPRESS_GZIP, false);
+	t = opened(f, in(f->dir, "long.ttt"), NULL);
+	assert_true(s->curve.stride > 1 && s->curve.loss[0] != before.loss_first);
+	assert_ok(ttt_state_info(t, &after, &err), &err);
+	assert_true(after.loss_first == before.loss_first);
+	ttt_state_free(s);
+	ttt_state_free(t);
+}
+
+/* A state that is updated for years: sources of which no text is kept become one, and those with text stay whose it is. */
+static void
+test_sources(void **state)
+{
+	enum { NAME = 4000, MANY = TTT__NAMES_MAX / NAME + 100 };
+	struct fixture *f = *state;
+	const struct ttt_state_options few = { .passages_max = 300 };
+	struct ttt_state *s = absorbed(f, &few, "first", 0, 100, 100), *t;
+	char name[NAME + 1];
+	const char *earlier, *last;
+	struct ttt_error err = { 0 };
+	struct ttt_record r;
+	int64_t cursor = 0, n = 0, n_last = 0;
+
+	memset(name, 'n', NAME);
+	name[NAME] = '\0';
+	for (int i = 0; i < MANY; i++) {
+		name[NAME - 1] = (char)('0' + i % 10);
+		assert_ok(ttt_state_source(s, name, &err), &err);
+		if (i >= MANY - 3)
+			assert_ok(ttt_state_absorb(s, f->text, 100, NULL, NULL, &err), &err);
+	}
+	assert_true(s->sources.n < MANY);
+	save(s, in(f->dir, "sources.ttt"), TTT_COMPRESS_GZIP, false);
+	t = opened(f, in(f->dir, "sources.ttt"), NULL);
+	assert_true(ttt_state_source_at(t, 0, &earlier, &n) && ttt_state_source_at(t, (int64_t)t->sources.n - 1, &last, &n_last));
+	assert_string_equal(earlier, "(earlier)");
+	assert_string_equal(last, name);
+	assert_true(n == 0 && n_last == 100);
+	assert_true(ttt_state_source_at(t, 1, &earlier, &n));
+	assert_string_equal(earlier, "first");
+	for (int i = MANY - 3; i < MANY; i++) {
+		assert_true(ttt_state_record_next(t, &cursor, &r, &err));
+		assert_true(r.n == 100 && r.name[NAME - 1] == '0' + i % 10);
+	}
+	ttt_state_free(s);
+	ttt_state_free(t);
+}
+
+/* A tokenizer that puts a blank before a text does so once, however often the stream is put down and taken up. */
+static void
+test_prefix_blank(void **state)
+{
+	static const char off[] = "\"add_prefix_space\": false", on[] = "\"add_prefix_space\": true ";
+	struct fixture *f = *state, blank = *f;
+	struct ttt_init_options o = { .seed = 1, .config = in(f->dir, "config.json"), .tokenizer = in(f->dir, "blank.json") };
+	struct ttt__bytes b = slurp(data_path("golden/tokenizers/gpt2/tokenizer.json"));
+	struct ttt_error err = { 0 };
+	int n = 0;
+
+	for (char *at; (at = memmem(b.p, b.n, off, strlen(off))) != NULL; n++)
+		memcpy(at, on, strlen(on));
+	assert_true(n > 0);
+	spill(in(f->dir, "blank.json"), b.p, b.n);
+	ttt__bytes_free(&b);
+	assert_ok(ttt_model_init(in(f->dir, "blank"), &o, &err), &err);
+	assert_ok(ttt_model_open(&blank.model, f->device, in(f->dir, "blank"), &err), &err);
+	for (size_t cut = 0; cut < 40; cut++) {
+		struct ttt_state *a = absorbed(&blank, NULL, "a", 0, cut, cut > 0 ? cut : 1), *c = absorbed(&blank, NULL, "a", 0, 200, 200);
+
+		save(a, in(f->dir, "part.ttt"), TTT_COMPRESS_NONE, false);
+		ttt_state_free(a);
+		a = opened(&blank, in(f->dir, "part.ttt"), NULL);
+		assert_ok(ttt_state_absorb(a, f->text + cut, 200 - cut, NULL, NULL, &err), &err);
+		save(a, in(f->dir, "joined.ttt"), TTT_COMPRESS_NONE, false);
+		save(c, in(f->dir, "whole.ttt"), TTT_COMPRESS_NONE, false);
+		assert_same_file(in(f->dir, "joined.ttt"), in(f->dir, "whole.ttt"));
+		ttt_state_free(a);
+		ttt_state_free(c);
+	}
+	ttt_model_free(blank.model);
 }
 
 static void
@@ -442,6 +563,9 @@ main(void)
 		cmocka_unit_test(test_curve),
 		cmocka_unit_test(test_window_tail),
 		cmocka_unit_test(test_options),
+		cmocka_unit_test(test_first_loss),
+		cmocka_unit_test(test_sources),
+		cmocka_unit_test(test_prefix_blank),
 		cmocka_unit_test(test_ids),
 		cmocka_unit_test(test_verify_and_export),
 		cmocka_unit_test(test_full_attention),

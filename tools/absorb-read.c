@@ -5,6 +5,7 @@
 #include <string.h>
 #include <unistd.h>
 
+enum { NOTES = 3 }; /* files passed over in a walk or an archive that are told one by one */
 enum { BLOCK = 65536 };
 
 /* All of f, with a NUL after it; NULL and errno on failure. */
@@ -91,7 +92,7 @@ note(void *ctx, const char *text)
 	a->n_note++;
 	if (ttt_input_n_failed(a->in) > a->n_failed)
 		tool_error(a->t, "%s", text);
-	else
+	else if (a->n_passed++ < NOTES || a->t->verbose)
 		tool_note(a->t, "%s", text);
 	a->n_failed = ttt_input_n_failed(a->in);
 }
@@ -189,6 +190,8 @@ absorb_text(struct absorb *a)
 		a->in = NULL;
 	}
 	tool_progress_end(&a->progress);
+	if (a->n_passed > NOTES && !a->t->verbose)
+		tool_note(a->t, "%lld more files were skipped (-v names them)", (long long)(a->n_passed - NOTES));
 	if (s != TTT_OK)
 		return tool_fail(a->t, &err);
 	return a->n_absorbed == 0 ? nothing(a, a->n_name > 0 ? a->name[0] : "-", a->n_name) : TOOL_DONE;

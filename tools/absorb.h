@@ -26,6 +26,7 @@ struct absorb {
 	bool has_target, has_lock;
 	struct ttt_input *in;
 	int64_t n_note, n_absorbed; /* notes given; bytes, or ids, absorbed */
+	int64_t n_passed;           /* inputs passed over that are no failures */
 	int64_t n_failed;           /* inputs passed over that count as failures; each was reported */
 };
 

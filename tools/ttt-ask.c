@@ -1,5 +1,6 @@
 /* ttt-ask: answer questions from what a state has absorbed, by quoting it. */
 #include "tools/tool.h"
+#include "tools/ask.h"
 #include "libttt/base.h"
 #include <errno.h>
 #include <stdlib.h>
@@ -71,15 +72,15 @@ line_of(const struct ttt_passage *p, int64_t line, size_t *n)
 }
 
 static void
-print_line(const struct ask *a, const struct ttt_passage *p, int64_t line)
+print_line(const struct ask *a, const char *question, const struct ttt_passage *p, int64_t line)
 {
-	size_t n;
-	const char *text = line_of(p, line, &n);
+	size_t n, n_shown;
+	const char *text = line_of(p, line, &n), *shown = ask_excerpt(text, n, question, &n_shown);
 
 	tool_write_visible(stdout, p->file, strlen(p->file)); /* a name stays on its line */
-	printf(":%lld: ", (long long)line);
-	quote(a, text, n);
-	putchar('\n');
+	printf(":%lld: %s", (long long)line, shown > text ? "..." : "");
+	quote(a, shown, n_shown);
+	puts(shown + n_shown < text + n ? "..." : "");
 }
 
 /* ---------------------------------------------------------------------------------------------- answers */
@@ -136,7 +137,7 @@ print_text(const struct ask *a, const char *question, bool several, const struct
 {
 	if (several)
 		print_question(a, question);
-	print_line(a, &r->passage[0], r->passage[0].best);
+	print_line(a, question, &r->passage[0], r->passage[0].best);
 	for (int64_t i = 0; i < r->n; i++) {
 		const struct ttt_passage *p = &r->passage[i];
 		int64_t first = p->best - a->context > p->start ? p->best - a->context : p->start;
@@ -146,7 +147,7 @@ print_text(const struct ask *a, const char *question, bool several, const struct
 		tool_write_visible(stdout, p->file, strlen(p->file));
 		printf(":%lld-%lld, score %.2f\n", (long long)p->start, (long long)p->end, p->score);
 		for (int64_t line = first; line <= last; line++)
-			print_line(a, p, line);
+			print_line(a, question, p, line);
 	}
 }
 

@@ -8,11 +8,12 @@
  * A form of the term that no stemmer joins ("written") counts as itself. A synonym's idf is at most that of its
  * term. file is the sum over own terms of ln((F + 1) / files with the term) when the passage's file has it
  * anywhere, SYNONYM times the same of its best synonym otherwise, F files; name is the sum of the idf of own terms
- * in the file's base name. The constants were chosen on questions over C source and manual pages and are flat
+ * in the file's base name. A document that a later one of its name replaced has OLDER of its score. The constants were chosen on questions over C source and manual pages and are flat
  * around their values. */
 #include "libttt/use/rank.h"
 #include "libttt/use/cues.h"
 #include "libttt/use/shown.h"
+#include "libttt/text/vocab.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -21,6 +22,7 @@
 static const double K1 = 0.9, B = 0.4;
 static const double SYNONYM = 0.5;
 static const double EVIDENCE_LEAST = 1000; /* in a smaller text, words are as rare as in one of so many passages */
+static const double OLDER = 0.95; /* of the score of a document that came again, under its name, later */
 static const double W_FILE = 0.6, W_NAME = 1.5, W_NUMBER = 3, W_ERROR = 2;
 
 struct row { /* a unit with at least one term */
@@ -36,6 +38,7 @@ struct ttt__ranker {
 	struct ttt__bytes rows, found, kept; /* of row, of ttt__candidate, twice */
 	unsigned char *file_terms;           /* [files, TTT__TERM_MAX] the file has the term */
 	double *file_score;                  /* [files] W_FILE file + W_NAME name */
+	bool *older;                         /* [files] a later file has the same name */
 };
 
 static double
@@ -48,12 +51,29 @@ length(const struct ttt__ranker *r, int64_t first, int n)
 	return sum;
 }
 
+static enum ttt_status
+mark_older(struct ttt__ranker *r, struct ttt_error *err)
+{
+	const struct ttt__corpus *c = r->corpus;
+	struct ttt__names seen = { 0 };
+	enum ttt_status status = ttt__names_reserve(&seen, (size_t)c->n_file, err);
+
+	for (int64_t f = c->n_file; f > 0 && status == TTT_OK; f--) {
+		const char *name = ttt__corpus_name(c, (int32_t)(f - 1));
+
+		r->older[f - 1] = !ttt__names_add(&seen, name, strlen(name), (int32_t)(f - 1));
+	}
+	ttt__names_free(&seen);
+	return status;
+}
+
 enum ttt_status
 ttt__ranker_create(struct ttt__ranker **out, const struct ttt__corpus *c, struct ttt__fulltext *ix,
     struct ttt_error *err)
 {
 	struct ttt__ranker *r = ttt__new(1, sizeof(*r));
 	double sum = 0;
+	enum ttt_status status;
 
 	if (r == NULL)
 		return ttt__fail_memory(err, "passage ranking");
@@ -61,9 +81,11 @@ ttt__ranker_create(struct ttt__ranker **out, const struct ttt__corpus *c, struct
 	r->index = ix;
 	r->file_terms = ttt__new((size_t)c->n_file, TTT__TERM_MAX);
 	r->file_score = ttt__new((size_t)c->n_file, sizeof(*r->file_score));
-	if (r->file_terms == NULL || r->file_score == NULL) {
+	r->older = ttt__new((size_t)c->n_file, sizeof(*r->older));
+	status = r->file_terms == NULL || r->file_score == NULL || r->older == NULL ? ttt__fail_memory(err, "passage ranking") : mark_older(r, err);
+	if (status != TTT_OK) {
 		ttt__ranker_free(r);
-		return ttt__fail_memory(err, "passage ranking");
+		return status;
 	}
 	for (int64_t i = 0; i < c->n; i++) {
 		bool joins = ttt__corpus_joins(c, i);
@@ -86,6 +108,7 @@ ttt__ranker_free(struct ttt__ranker *r)
 	ttt__bytes_free(&r->kept);
 	free(r->file_terms);
 	free(r->file_score);
+	free(r->older);
 	free(r);
 }
 
@@ -304,6 +327,8 @@ score_passage(const struct search *s, int64_t first, int n, const uint32_t *coun
 		if (s->q->error && ttt__has_errno(text, n_text))
 			p.score += W_ERROR;
 	}
+	if (s->r->older[s->r->corpus->unit[first].file])
+		p.score *= OLDER;
 	s->out->evidence = fmax(s->out->evidence, evidence(s, count));
 	return ttt__bytes_add(&s->r->found, &p, sizeof(p), err);
 }
@@ -329,7 +354,7 @@ repeats(const struct ttt_passage *a, const struct ttt_passage *b)
 {
 	if (a->n == b->n && memcmp(a->text, b->text, a->n) == 0)
 		return true;
-	return strcmp(a->file, b->file) == 0 && a->start <= b->end && b->start <= a->end;
+	return a->file == b->file && a->start <= b->end && b->start <= a->end; /* names are kept a document: one may have come twice */
 }
 
 static enum ttt_status

@@ -39,16 +39,25 @@ delete(Fts5Tokenizer *t)
 	free(t);
 }
 
+/* Scripts that put no blanks between words: every character counts as one. */
+static bool
+stands_alone(utf8proc_int32_t code)
+{
+	return (code >= 0x3040 && code < 0x3100) || (code >= 0x3400 && code < 0x4dc0) || (code >= 0x4e00 && code < 0xa000) ||
+	    (code >= 0xf900 && code < 0xfb00) || (code >= 0x20000 && code < 0x40000);
+}
+
 /* The character at p as part of a word, in lower case: its bytes in out [4], how many in *n_out, and the bytes it
- * takes of the input. *n_out is 0 for what separates words; a byte that is not UTF-8 does. */
+ * takes of the input. *n_out is 0 for what separates words; a byte that is not UTF-8 does. *alone: it is a word by itself. */
 static int
-word_char(const char *p, int n, char *out, int *n_out)
+word_char(const char *p, int n, char *out, int *n_out, bool *alone)
 {
 	unsigned char c = (unsigned char)*p;
 	utf8proc_int32_t code;
 	utf8proc_ssize_t used;
 
 	*n_out = 0;
+	*alone = false;
 	if (c < 0x80) {
 		if (c >= 'A' && c <= 'Z')
 			c = (unsigned char)(c + ('a' - 'A'));
@@ -73,6 +82,7 @@ word_char(const char *p, int n, char *out, int *n_out)
 	case UTF8PROC_CATEGORY_NL:
 	case UTF8PROC_CATEGORY_NO:
 		*n_out = (int)utf8proc_encode_char(utf8proc_tolower(code), (utf8proc_uint8_t *)out);
+		*alone = stands_alone(code);
 		break;
 	default:
 		break;
@@ -88,9 +98,10 @@ next_run(const char *text, int n, int at, struct run *run)
 	run->start = at;
 	while (at < n) {
 		char c[4];
-		int n_c, used = word_char(text + at, n - at, c, &n_c);
+		bool alone;
+		int n_c, used = word_char(text + at, n - at, c, &n_c, &alone);
 
-		if (n_c == 0 && run->n > 0)
+		if ((n_c == 0 || alone) && run->n > 0)
 			return at;
 		if (n_c > 0) {
 			if (run->n == 0)
@@ -101,6 +112,8 @@ next_run(const char *text, int n, int at, struct run *run)
 			}
 		}
 		at += used;
+		if (alone)
+			return at;
 	}
 	return at;
 }

@@ -205,6 +205,19 @@ load common
 	[ ! -e ../../text ]
 }
 
+@test "of many files passed over the first are told, and with -v all" {
+	mkdir d
+	for i in 1 2 3 4 5 6; do head -c 100 /dev/zero >"d/zeros$i"; done
+	cp "$files/text" d
+	run --separate-stderr ttt-absorb -r -o s d
+	show
+	[ "$status" -eq 0 ]
+	[ "${#stderr_lines[@]}" -eq 4 ]
+	[ "${stderr_lines[3]}" = "ttt-absorb: 3 more files were skipped (-v names them)" ]
+	run --separate-stderr ttt-absorb -v -r -o s d
+	[ "$(printf '%s\n' "${stderr_lines[@]}" | grep -c 'skipped: binary')" -eq 6 ]
+}
+
 @test "names in zip archives are UTF-8; in cpio the last of a file's links has its text" {
 	python3 - <<-'END'
 	import zipfile

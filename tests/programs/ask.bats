@@ -152,6 +152,38 @@ more_setup() {
 	END
 }
 
+@test "a text that came again under its name is kept beside the older one, and comes first" {
+	echo "the kumquat order was cancelled" >today.txt
+	ttt-absorb -u notes today.txt
+	echo "the kumquat order has arrived after all" >today.txt
+	ttt-absorb -u notes today.txt
+	ok ttt-ask -C 0 notes "what about the kumquat order?"
+	[ "${lines[0]}" = "today.txt:1: the kumquat order has arrived after all" ]
+	[ "${#lines[@]}" -eq 5 ]
+	[ "${lines[4]}" = "today.txt:1: the kumquat order was cancelled" ]
+}
+
+@test "scripts without blanks between words are found by their characters" {
+	printf '\347\274\223\345\255\230\345\244\247\345\260\217\347\224\261\351\205\215\347\275\256\n' >zh # huan cun da xiao you pei zhi
+	ttt-absorb -o s zh
+	ok ttt-ask -C 0 s $'\347\274\223\345\255\230' # huan cun
+	[[ ${lines[0]} == "zh:1: "* ]]
+}
+
+@test "of a long line what is asked about is shown" {
+	{
+		seq -s ';var v=' 3000 | tr -d '\n'
+		printf ';registerStemmer(language);'
+		seq -s ';var w=' 3000
+	} >min.js
+	ttt-absorb --no-learn -o s min.js
+	ok ttt-ask -k 1 -C 0 s "how is registerStemmer called?"
+	[[ ${lines[0]} == "min.js:1: ..."*"registerStemmer(language)"*"..." ]]
+	[ "${#lines[0]}" -lt 450 ]
+	ok ttt-ask --json -k 1 s "how is registerStemmer called?"
+	[ "${#output}" -gt 20000 ]
+}
+
 @test "no question is an error" {
 	refuse "-: no question: the input is empty" ttt-ask "$files/state" </dev/null
 	printf ' \n\t\n' >blank

@@ -25,6 +25,20 @@ write_marked(const struct digest *d, const struct ttt_digest_line *x)
 		fputs("...", stdout);
 }
 
+/* Where byte at of a line stands in its JSON text, in which a byte that is not UTF-8 has become three. */
+static size_t
+place_in_json(const struct ttt_digest_line *x, size_t at)
+{
+	size_t n = 0;
+
+	for (size_t i = 0, len; i < at; i += len) {
+		len = tool_character(x->text + i, x->n - i);
+		n += len > 0 ? len : 3;
+		len = len > 0 ? len : 1;
+	}
+	return n;
+}
+
 static void
 write_json(const char *file, int64_t number, int64_t in_file, const struct ttt_digest_line *x, const struct digest_group *g)
 {
@@ -36,7 +50,7 @@ write_json(const char *file, int64_t number, int64_t in_file, const struct ttt_d
 		printf(",\"count\":%lld,\"last\":%lld", (long long)g->count, (long long)g->last);
 	printf(",\"marks\":[");
 	for (int i = 0; i < x->n_mark; i++)
-		printf("%s[%zu,%zu]", i > 0 ? "," : "", x->mark[i].start, x->mark[i].end);
+		printf("%s[%zu,%zu]", i > 0 ? "," : "", place_in_json(x, x->mark[i].start), place_in_json(x, x->mark[i].end));
 	printf("],\"text\":");
 	tool_write_json(stdout, x->text, x->n);
 	puts("}");
@@ -171,7 +185,8 @@ digest_report_end(struct digest *d)
 			write_text(d, g->file, g->first_in_file, &g->line, g);
 	}
 	if (d->n_group > n && !d->json)
-		printf("... and %zu more kinds of novel lines (-n shows more)\n", d->n_group - n);
+		printf("... and %zu more kinds of novel lines (%s)\n", d->n_group - n,
+		    d->dry_run ? "-n shows more" : "a larger -n shows more from the next run on");
 	if (fflush(stdout) != 0 || ferror(stdout)) {
 		tool_error(d->t, "standard output: cannot write the report: %s", strerror(errno));
 		return TOOL_TROUBLE;

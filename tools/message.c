@@ -22,6 +22,14 @@ decode(const unsigned char *p, size_t n, unsigned *code)
 	return want > 1 && (*code < least[want] || *code > 0x10ffff || (*code >= 0xd800 && *code < 0xe000)) ? 0 : want;
 }
 
+size_t
+tool_character(const char *p, size_t n)
+{
+	unsigned code;
+
+	return decode((const unsigned char *)p, n, &code);
+}
+
 /* Controls, and marks that turn the direction of writing: text that would look like other text. */
 static bool
 misleads(unsigned code)

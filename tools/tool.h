@@ -133,6 +133,8 @@ _Noreturn void tool_usage_error(struct tool *t, const char *fmt, ...) TOOL_PRINT
 void tool_write_visible(FILE *f, const char *text, size_t n);
 /* The same for text of several lines: tabs and newlines stay. */
 void tool_write_text(FILE *f, const char *text, size_t n);
+/* Bytes of the UTF-8 character at p [n > 0]; 0 where there is none. */
+size_t tool_character(const char *p, size_t n);
 /* Write n bytes as a JSON string, quotes included; bytes that are not UTF-8 become U+FFFD. */
 void tool_write_json(FILE *f, const char *text, size_t n);
 

@@ -35,6 +35,37 @@ is_identifier(const char *w, size_t n)
 	return (n_hex == n && n >= HEX_WORD && n_turn >= 1) || (n >= IDENTIFIER && n_turn >= 3);
 }
 
+/* The length of a name with dashes that begins here and some generator made, all of it: a UUID, or what Kubernetes puts behind the name
+ * of a pod; 0 where there is none. */
+static size_t
+generated_length(const char *p, size_t n)
+{
+	/* without vowels and the digits like letters, as that generator has them */
+	static const char safe[] = "bcdfghjklmnpqrstvwxz2456789";
+	static const size_t uuid[] = {8, 4, 4, 4, 12};
+	size_t at = 0, hash = 0;
+
+	for (size_t i = 0; i < 5; i++) {
+		size_t len = 0;
+
+		while (at + len < n && is_hex(p[at + len]))
+			len++;
+		if (len != uuid[i] || (i < 4 && (at + len == n || p[at + len] != '-')))
+			break;
+		at += len + 1;
+		if (i == 4 && (at - 1 == n || !is_word(p[at - 1])))
+			return at - 1;
+	}
+	while (hash < n && strchr(safe, p[hash]) != NULL && p[hash] != '\0')
+		hash++;
+	if (hash < 8 || hash > 10 || n < hash + 6 || p[hash] != '-')
+		return 0;
+	for (size_t i = hash + 1; i < hash + 6; i++)
+		if (p[i] == '\0' || strchr(safe, p[i]) == NULL)
+			return 0;
+	return n == hash + 6 || !is_word(p[hash + 6]) ? hash + 6 : 0;
+}
+
 static bool
 is_hex_number(const char *w, size_t n)
 {
@@ -83,8 +114,13 @@ ttt__mask_line(struct ttt__bytes *out, struct ttt__bytes *place, const char *lin
 
 	out->n = place->n = 0;
 	while (at < n && s == TTT_OK) {
-		size_t word = 0;
+		size_t word = generated_length(line + at, n - at);
 
+		if (word > 0) {
+			s = put(out, place, "@", 1, (uint32_t)at, err);
+			at += word;
+			continue;
+		}
 		while (at + word < n && is_word(line[at + word]))
 			word++;
 		s = word > 0 ? put_word(out, place, line + at, word, (uint32_t)at, err) : put(out, place, line + at, 1, (uint32_t)at, err);

@@ -363,7 +363,7 @@ kind_of(const struct ttt__lexicon_line *x)
 	uint32_t start = 0;
 
 	for (uint32_t i = 1; i <= x->n; i++)
-		if (i == x->n || (x->mask[i] == '0' && x->mask[i - 1] == '0')) {
+		if (i == x->n || x->mask[i - 1] == '0') { /* a number, of however many digits */
 			uint64_t part = ttt__hash(x->mask + start, i - start);
 
 			kind = ttt__hash((const uint64_t[]){kind, part}, 2 * sizeof(kind));

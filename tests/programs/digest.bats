@@ -97,6 +97,30 @@ evil="Nov 25 11:00:00 host kernel: DANGER reactor coolant lost, shutting down tu
 	[ "${#lines[@]}" -eq 4 ]
 }
 
+@test "rows that differ in numbers alone are one, however long the numbers are" {
+	start
+	for n in 5 12 345 67890; do echo "app[$n]: FATAL lost worker $n at shard $n of the grinder"; done >>log
+	ok ttt-digest s.ttt log
+	[ "${#lines[@]}" -eq 1 ]
+	[[ $output == *"worker 5 at shard 5"*"(4 alike)" ]]
+}
+
+@test "marks in JSON are of the text as it stands there, with bytes that are not UTF-8" {
+	start
+	printf 'caf\351 caf\351 kernel: DANGER reactor coolant lost, shutting down turbine\n' >>log
+	ok ttt-digest --json s.ttt log
+	printf '%s\n' "$output" >rows
+	python3 - <<-'END'
+	import json
+	x = json.loads(open("rows").read())
+	text = x["text"].encode()
+	assert x["marks"]
+	for start, end in x["marks"]:
+	    text[start:end].decode()  # no character is cut
+	assert any(text[end:end + 1] in (b"", b" ", b":", b",") for _, end in x["marks"]), (x, text)
+	END
+}
+
 @test "--dry-run leaves the state as it is" {
 	start
 	cp s.ttt before
@@ -117,6 +141,8 @@ evil="Nov 25 11:00:00 host kernel: DANGER reactor coolant lost, shutting down tu
 	ok ttt-digest --dry-run -n 2 s.ttt log
 	[ "${#lines[@]}" -eq 3 ]
 	[ "${lines[2]}" = "... and 2 more kinds of novel lines (-n shows more)" ]
+	ok ttt-digest -n 2 s.ttt log
+	[ "${lines[2]}" = "... and 2 more kinds of novel lines (a larger -n shows more from the next run on)" ]
 }
 
 @test "--mail has headers when there is something to say, and only then" {

@@ -20,6 +20,9 @@ test_mask(void **state)
 	    {"id jA9K1tPf0123 jA9K1tPf", "id @ jA0K0tPf"},
 	    {"a1b2", "@"},
 	    {"user2 v1", "user0 v0"},
+	    {"request 1b4e28ba-2fa1-11d2-adca-abcdefabcdef: ok", "request @: ok"},
+	    {"face-beef-cafe deadbeef-dead-beef-dead-beefdeadbeefs", "face-beef-cafe deadbeef-dead-beef-dead-beefdeadbeefs"},
+	    {"pod web-7d9f8b6c5d-x2v9k, db-tree-shrub", "pod web-@, db-tree-shrub"},
 	    {"\xff\x01 na\xc3\xafve", "\xff\x01 na\xc3\xafve"},
 	};
 	struct ttt__bytes out = {0}, place = {0};

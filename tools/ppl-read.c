@@ -134,6 +134,10 @@ end(struct reading *d, enum ttt_status s, struct ttt_error *err)
 		s = ttt__fail_memory(err, "the report");
 	if (s != TTT_OK || p->document.n_token > 0)
 		return s;
+	if (p->ids == NULL && p->input.recursive) {
+		tool_note(p->t, "%s: nothing to score: it is empty", p->document.name);
+		return s;
+	}
 	p->n_empty++;
 	if (p->ids != NULL)
 		tool_error(p->t, "%s: sequence %lld: nothing to score: it has no second token", p->ids,
@@ -199,7 +203,7 @@ ppl_text(struct ppl *p)
 	if (tool_tokenizer(p->t) == NULL)
 		return TOOL_TROUBLE;
 	p->input.keep_binary = !p->input.recursive;
-	p->input.skip_errors = p->input.recursive;
+	p->input.skip_errors = p->n_name > 1 || p->input.recursive;
 	s = ttt_input_open(&p->in, p->name, p->n_name, &p->input, note, p, &err);
 	tool_progress_start(&p->progress, p->t, ttt_model_tokenizer(p->t->model), tool_total(p->name, p->n_name));
 	while (s == TTT_OK && (s = ttt_input_next(p->in, &name, &size, &err)) == TTT_OK && name != NULL) {

@@ -58,15 +58,17 @@ static void
 put_line(const struct tool_progress *p, double time, char *out, size_t n)
 {
 	char done[24], total[24], rate[24], left[24], part[64] = "", rest[40] = "", bits[48] = "";
-	double elapsed = time - p->started, speed = elapsed > 0 ? (double)p->n_byte / elapsed : 0;
+	/* what is read comes by the buffer, and is scored while more is waited for */
+	int64_t n_done = p->n_scored_byte > p->n_byte ? p->n_scored_byte : p->n_byte;
+	double elapsed = time - p->started, speed = elapsed > 0 ? (double)n_done / elapsed : 0;
 
-	put_size(done, sizeof(done), (double)p->n_byte);
+	put_size(done, sizeof(done), (double)n_done);
 	put_size(rate, sizeof(rate), speed);
-	if (p->total > 0 && p->n_byte <= p->total) {
+	if (p->total > 0 && n_done <= p->total) {
 		put_size(total, sizeof(total), (double)p->total);
-		snprintf(part, sizeof(part), ", %.0f %% of %s", 100.0 * (double)p->n_byte / (double)p->total, total);
+		snprintf(part, sizeof(part), ", %.0f %% of %s", 100.0 * (double)n_done / (double)p->total, total);
 		if (speed > 0) {
-			put_time(left, sizeof(left), (double)(p->total - p->n_byte) / speed);
+			put_time(left, sizeof(left), (double)(p->total - n_done) / speed);
 			snprintf(rest, sizeof(rest), ", %s left", left);
 		}
 	}

@@ -52,7 +52,7 @@ enum { OPT_DATA = TOOL_LONG + N_FIELD, OPT_MODE, OPT_OPTIMIZER, OPT_HELD_LIST };
 
 static const struct tool_option others[] = {
 	{ OPT_DATA, "data", "PATH[=WEIGHT]", "file or directory to learn from; may be given more than once" },
-	{ OPT_MODE, "mode", "MODE", "ttt: meta-train (default); window: plainly, as a warm start" },
+	{ OPT_MODE, "mode", "MODE", "ttt: meta-train (default); window: plainly, as a warm start; full: no window either" },
 	{ OPT_OPTIMIZER, "optimizer", "NAME", "adamw (default), or muon: for the blocks' matrices, the rest by adamw" },
 	{ OPT_HELD_LIST, "held-out-list", "FILE", "names of documents never trained on, a line each" },
 };

@@ -114,6 +114,41 @@ open_directory(struct run *r, struct ttt_error *err)
 	return s;
 }
 
+static bool
+has_document(const struct ttt__data *d, const char *name)
+{
+	for (int64_t i = 0; i < d->n_document; i++)
+		if (strcmp(d->document[i].name, name) == 0)
+			return true;
+	return false;
+}
+
+/* What should be held out and is not there is told before a long run, not after it. */
+static enum ttt_status
+note_held_out(const struct run *r, struct ttt_error *err)
+{
+	FILE *f = r->o.held_list != NULL ? fopen(r->o.held_list, "re") : NULL;
+	char *line = NULL;
+	size_t capacity = 0;
+	int64_t n_held = 0;
+
+	for (int64_t i = 0; i < r->data.n_document; i++)
+		n_held += r->data.document[i].held;
+	if (n_held == 0)
+		tool_note(r->t, "none of %lld documents is held out", (long long)r->data.n_document);
+	if (r->o.held_list != NULL && f == NULL)
+		return ttt__fail(err, TTT_E_IO, "%s: cannot open: %s", r->o.held_list, strerror(errno));
+	for (ssize_t n; f != NULL && (n = getline(&line, &capacity, f)) > 0;) {
+		line[strcspn(line, "\n")] = '\0';
+		if (line[0] != '\0' && !has_document(&r->data, line))
+			tool_note(r->t, "%s: no document is named '%s'", r->o.held_list, line);
+	}
+	free(line);
+	if (f != NULL)
+		fclose(f);
+	return TTT_OK;
+}
+
 static enum ttt_status
 open_data(struct run *r, struct ttt_error *err)
 {
@@ -133,6 +168,8 @@ open_data(struct run *r, struct ttt_error *err)
 		    err);
 	if (s == TTT_OK)
 		s = ttt__data_open(&r->data, r->shards, err);
+	if (s == TTT_OK)
+		s = note_held_out(r, err);
 	if (s == TTT_OK)
 		s = ttt__sampler_create(&r->sampler, &r->data, weight, r->o.seq + 1, err);
 	if (s == TTT_OK) {

@@ -297,6 +297,8 @@ export_weights(struct tool *t, int argc, char **argv)
 			out = optarg;
 	if (out == NULL)
 		tool_usage_error(t, "--safetensors OUT is missing: no other form is built yet");
+	if (strcmp(out, "-") == 0)
+		tool_usage_error(t, "--safetensors needs a file: it is written as a whole, or not");
 	if (argc - optind != 1)
 		tool_usage_error(t, "one state is needed");
 	if (tool_output_refused(t, out, (const char *const *)argv + optind, 1))

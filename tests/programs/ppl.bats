@@ -163,6 +163,15 @@ more_setup() {
 	refuse "-: nothing to score" ttt-ppl -s s </dev/null
 }
 
+@test "a file among others that cannot be opened is said, and the rest is scored" {
+	run --separate-stderr ttt-ppl "$files/text" nosuch "$files/text2"
+	show
+	[ "$status" -eq 2 ]
+	[ "$stderr" = "ttt-ppl: nosuch: cannot open: No such file or directory" ]
+	[[ ${lines[2]} == *text2$'\t'2000$'\t'* ]]
+	[[ ${lines[3]} == total$'\t'8000$'\t'* ]]
+}
+
 @test "bytes of any kind are scored" {
 	head -c 3000 /dev/zero >zeros
 	ok ttt-ppl zeros
@@ -194,6 +203,11 @@ more_setup() {
 	mkdir -p d/empty
 	refuse "d: nothing to score" ttt-ppl -r d
 	cp "$files/text" d/text
+	: >d/nothing
+	run --separate-stderr ttt-ppl -r d
+	[ "$status" -eq 0 ]
+	[[ $stderr == "ttt-ppl: d/nothing: nothing to score: it is empty" ]]
+	rm d/nothing
 	ln -s /dev/null d/link
 	ok ttt-ppl -r d
 	refuse "nosuch: cannot open" ttt-ppl -q -r nosuch

@@ -21,7 +21,7 @@ ttt_device_create(struct ttt_device **out, const struct ttt_device_options *o, s
 		return ttt__cpu_create(out, o, err);
 	if (strcmp(o->name, "cuda") == 0) {
 		ttt__fail(err, TTT_E_UNSUPPORTED, "device 'cuda': this version has no CUDA backend");
-		return ttt__hint(err, "use --device cpu");
+		return ttt__hint(err, TTT_E_UNSUPPORTED, "use --device cpu");
 	}
 	return ttt__fail(err, TTT_E_UNSUPPORTED, "device '%.64s': no such backend (cpu)", o->name);
 }

@@ -18,6 +18,8 @@ ttt_version(void)
 }
 
 /* vsnprintf, but a sentence too long ends in "..." and never inside a UTF-8 character. */
+static void write_text(char *out, size_t capacity, const char *fmt, va_list args) TTT_PRINTF(3, 0);
+
 static void
 write_text(char *out, size_t capacity, const char *fmt, va_list args)
 {
@@ -51,17 +53,17 @@ ttt__fail(struct ttt_error *err, enum ttt_status status, const char *fmt, ...)
 }
 
 enum ttt_status
-ttt__hint(struct ttt_error *err, const char *fmt, ...)
+ttt__hint(struct ttt_error *err, enum ttt_status status, const char *fmt, ...)
 {
 	if (err == NULL)
-		return TTT_OK;
+		return status;
 	va_list args;
 	char hint[sizeof err->hint];
 	va_start(args, fmt);
 	write_text(hint, sizeof hint, fmt, args);
 	va_end(args);
 	memcpy(err->hint, hint, sizeof hint);
-	return err->status;
+	return status;
 }
 
 bool

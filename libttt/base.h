@@ -11,8 +11,8 @@
 
 /* Write the sentence (lower case, no full stop) into err, which may be NULL, and return status. Clears the hint. */
 enum ttt_status ttt__fail(struct ttt_error *err, enum ttt_status status, const char *fmt, ...) TTT_PRINTF(3, 4);
-/* Add what to do about it to a failure already written. Returns err's status. */
-enum ttt_status ttt__hint(struct ttt_error *err, const char *fmt, ...) TTT_PRINTF(2, 3);
+/* Add what to do about it to a failure already written into err, which may be NULL; returns its status. */
+enum ttt_status ttt__hint(struct ttt_error *err, enum ttt_status status, const char *fmt, ...) TTT_PRINTF(3, 4);
 /* "out of memory" for object what. Inline, so that a checker of one file sees that it never returns TTT_OK. */
 static inline enum ttt_status
 ttt__fail_memory(struct ttt_error *err, const char *what)

@@ -462,15 +462,16 @@ struct ttt_digest_options {
 	double threshold;   /* scores from here on are novel; 0: by the stream's own scores */
 };
 enum { TTT_MARKS = 8 };
+struct ttt_mark {
+	size_t start, end;  /* byte offsets in a line's text */
+};
 struct ttt_digest_line {
 	const char *text;   /* in: n bytes of one line, without its end */
 	size_t n;
 	double score;       /* out: 0 .. 1, before anything of the block was learned */
 	bool novel;         /* out: at or above the threshold */
 	uint64_t kind;      /* out: alike lines, masked the same, have the same */
-	struct ttt_mark {
-		size_t start, end;
-	} mark[TTT_MARKS];  /* out, of novel lines: what is surprising in them, byte offsets in text, in order, apart */
+	struct ttt_mark mark[TTT_MARKS]; /* out, of novel lines: what is surprising in them, in order, apart */
 	int n_mark;
 };
 /* s must outlive the digest. Errors: TTT_E_USAGE (a model without tokenizer), TTT_E_FORMAT (damaged members). */

@@ -165,6 +165,29 @@ evaluate(struct tool *t, const char *dir, enum ttt_mode mode, int64_t n_document
 	return s;
 }
 
+/* The run's shards hold ids of its own tokenizer: those of another model's mean other text, or none. */
+static enum ttt_status
+check_tokenizer(const struct ttt_tokenizer *t, const char *dir, const char *model, struct ttt_error *err)
+{
+	char *path = train_path(dir, "model/tokenizer.json");
+	struct ttt_tokenizer *own = NULL;
+	enum ttt_status s = path != NULL ? ttt_tokenizer_open(&own, path, err) : ttt__fail_memory(err, "a path");
+	int64_t n = own != NULL ? ttt_tokenizer_n_vocab(own) : 0;
+	bool same = t != NULL && n == ttt_tokenizer_n_vocab(t);
+
+	for (int64_t i = 0; i < n && same; i++) {
+		size_t n_a = 0, n_b = 0;
+		const unsigned char *a = ttt_tokenizer_bytes(own, (int32_t)i, &n_a), *b = ttt_tokenizer_bytes(t, (int32_t)i, &n_b);
+
+		same = n_a == n_b && (n_a == 0 || memcmp(a, b, n_a) == 0);
+	}
+	if (s == TTT_OK && !same)
+		s = ttt__fail(err, TTT_E_SHAPE, "%s: its tokenizer is not that of the run '%s'", model, dir);
+	ttt_tokenizer_free(own);
+	free(path);
+	return s;
+}
+
 int
 train_eval(struct tool *t, int argc, char **argv)
 {
@@ -192,6 +215,8 @@ train_eval(struct tool *t, int argc, char **argv)
 	if (t->model_dir == before) /* no -m: the run's own, whatever $TTT_MODEL says */
 		t->model_dir = own = train_path(argv[optind], "model");
 	s = t->model_dir != NULL ? tool_model_open(t, &err) : ttt__fail_memory(&err, "a path");
+	if (s == TTT_OK && own == NULL)
+		s = check_tokenizer(ttt_model_tokenizer(t->model), argv[optind], ttt_model_name(t->model), &err);
 	if (s == TTT_OK)
 		s = evaluate(t, argv[optind], mode, n_document, n_token, json, &err);
 	free(own);

@@ -4,17 +4,21 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 /* Copy the lines of steps before n_step. Each starts with {"step":N, and one may be cut short by a crash. */
 static enum ttt_status
-keep(FILE *in, struct ttt__replace *out, const char *path, int64_t n_step, double *seconds, struct ttt_error *err)
+keep(FILE *in, struct ttt__replace *out, const char *path, int64_t n_step, double *seconds, bool *evaluated, struct ttt_error *err)
 {
 	static const char head[] = "{\"step\":";
 	char *line = NULL;
 	size_t capacity = 0;
 	ssize_t n;
+	struct stat st;
 	enum ttt_status s = TTT_OK;
 
+	if (fstat(fileno(in), &st) == 0) /* who could follow the log can go on */
+		(void)fchmod(fileno(out->f), st.st_mode & 0777);
 	while (s == TTT_OK && (n = getline(&line, &capacity, in)) > 0) {
 		const char *at = strstr(line, "\"seconds\":");
 
@@ -23,6 +27,7 @@ keep(FILE *in, struct ttt__replace *out, const char *path, int64_t n_step, doubl
 			continue;
 		if (at != NULL)
 			*seconds = strtod(at + strlen("\"seconds\":"), NULL);
+		*evaluated = strstr(line, "\"eval_loss\":") != NULL;
 		s = ttt__write(out->f, path, line, (size_t)n, err);
 	}
 	free(line);
@@ -30,7 +35,7 @@ keep(FILE *in, struct ttt__replace *out, const char *path, int64_t n_step, doubl
 }
 
 enum ttt_status
-train_log_open(FILE **f, const char *dir, int64_t n_step, double *seconds, struct ttt_error *err)
+train_log_open(FILE **f, const char *dir, int64_t n_step, double *seconds, bool *evaluated, struct ttt_error *err)
 {
 	char *path = train_path(dir, "log.jsonl");
 	struct ttt__replace r;
@@ -39,13 +44,14 @@ train_log_open(FILE **f, const char *dir, int64_t n_step, double *seconds, struc
 
 	*f = NULL;
 	*seconds = 0;
+	*evaluated = false;
 	if (path == NULL)
 		return ttt__fail_memory(err, "a run");
 	old = fopen(path, "re");
 	if (old != NULL) {
 		s = ttt__replace_open(&r, path, err);
 		if (s == TTT_OK) {
-			s = keep(old, &r, path, n_step, seconds, err);
+			s = keep(old, &r, path, n_step, seconds, evaluated, err);
 			if (s == TTT_OK)
 				s = ttt__replace_commit(&r, err);
 			else

@@ -206,6 +206,7 @@ apply(struct tool *t, struct train_options *o, int key, const char *value, bool 
 	if (key == OPT_HELD_LIST) {
 		free(o->held_list);
 		o->held_list = strdup(value);
+		o->held_list_given = true;
 		return o->held_list != NULL ? TTT_OK : ttt__fail_memory(err, "settings");
 	}
 	const struct field *f = &fields[key - TOOL_LONG];
@@ -255,6 +256,7 @@ train_options_read(struct tool *t, struct train_options *o, const char **dir, in
 	path = train_path(*dir, "run.json");
 	if (s == TTT_OK)
 		s = path != NULL ? load(o, path, err) : ttt__fail_memory(err, "settings");
+	o->optimizer_before = o->n_data > 0 ? o->optimizer : -1;
 	for (size_t i = 0; i < n && s == TTT_OK; i++)
 		s = apply(t, o, given[i].key, given[i].value, &data_given, err);
 	if (s == TTT_OK && o->n_data == 0)
@@ -278,8 +280,8 @@ train_options_write(const struct train_options *o, const char *dir, struct ttt_e
 		if (json_array_append_new(data, json_string(o->data[i])) != 0)
 			s = bad_file(err, o->data[i], "its name is not UTF-8, which run.json cannot hold");
 	json_object_set_new(root, "data", data);
-	if (o->held_list != NULL)
-		json_object_set_new(root, "held-out-list", json_string(o->held_list));
+	if (o->held_list != NULL && json_object_set_new(root, "held-out-list", json_string(o->held_list)) != 0)
+		s = bad_file(err, o->held_list, "its name is not UTF-8, which run.json cannot hold");
 	for (size_t i = 0; i < N_FIELD; i++) {
 		double x = get(o, &fields[i]);
 

@@ -24,6 +24,7 @@ struct run {
 	int32_t *ids;              /* [batch, seq + 1] */
 	FILE *log;
 	double seconds;            /* of earlier runs, by the log */
+	bool evaluated;            /* the log ends with scores of held-out documents */
 	double started;
 	double bytes_per_token;
 };
@@ -48,25 +49,12 @@ static enum ttt_status
 copy(const char *from_dir, const char *to_dir, const char *name, bool optional, struct ttt_error *err)
 {
 	char *from = train_path(from_dir, name), *to = train_path(to_dir, name);
-	struct ttt__bytes b = { 0 };
-	struct ttt__replace r;
 	enum ttt_status s = TTT_OK;
 
 	if (from == NULL || to == NULL)
 		s = ttt__fail_memory(err, name);
-	else if (!(optional && access(from, F_OK) != 0)) {
-		s = ttt__file_read(&b, from, (size_t)1 << 30, err);
-		if (s == TTT_OK)
-			s = ttt__replace_open(&r, to, err);
-		if (s == TTT_OK) {
-			s = ttt__write(r.f, to, b.p, b.n, err);
-			if (s == TTT_OK)
-				s = ttt__replace_commit(&r, err);
-			else
-				ttt__replace_abort(&r);
-		}
-	}
-	ttt__bytes_free(&b);
+	else if (!(optional && access(from, F_OK) != 0))
+		s = train_copy(from, to, (size_t)1 << 30, err);
 	free(from);
 	free(to);
 	return s;
@@ -83,15 +71,20 @@ make_directory(const char *path, struct ttt_error *err)
 static enum ttt_status
 open_directory(struct run *r, struct ttt_error *err)
 {
-	enum ttt_status s = make_directory(r->dir, err);
 	const char *start = r->t->model_dir;
+	enum ttt_status s = TTT_OK;
 
 	r->shards = train_path(r->dir, "shards");
 	r->model = train_path(r->dir, "model");
 	r->checkpoint = train_path(r->dir, "checkpoint");
 	r->weights = train_path(r->dir, "model/model.safetensors");
-	if (s == TTT_OK && (!r->shards || !r->model || !r->checkpoint || !r->weights))
-		s = ttt__fail_memory(err, "a run");
+	if (!r->shards || !r->model || !r->checkpoint || !r->weights)
+		return ttt__fail_memory(err, "a run");
+	if (access(r->weights, F_OK) != 0 && start == NULL) {
+		ttt__fail(err, TTT_E_USAGE, "the model to start from is missing (-m)");
+		return ttt__hint(err, TTT_E_USAGE, "'ttt-train init' makes a new one");
+	}
+	s = make_directory(r->dir, err);
 	if (s == TTT_OK)
 		s = ttt_lock_take(&r->lock, r->checkpoint, 0, err);
 	if (s != TTT_OK)
@@ -99,10 +92,6 @@ open_directory(struct run *r, struct ttt_error *err)
 	if (access(r->weights, F_OK) == 0) {
 		r->t->model_dir = r->model;
 		return tool_model_open(r->t, err);
-	}
-	if (start == NULL) {
-		ttt__fail(err, TTT_E_USAGE, "the model to start from is missing (-m)");
-		return ttt__hint(err, "'ttt-train init' makes a new one");
 	}
 	s = tool_model_open(r->t, err);
 	if (s == TTT_OK)
@@ -114,51 +103,18 @@ open_directory(struct run *r, struct ttt_error *err)
 	return s;
 }
 
-static bool
-has_document(const struct ttt__data *d, const char *name)
-{
-	for (int64_t i = 0; i < d->n_document; i++)
-		if (strcmp(d->document[i].name, name) == 0)
-			return true;
-	return false;
-}
-
-/* What should be held out and is not there is told before a long run, not after it. */
-static enum ttt_status
-note_held_out(const struct run *r, struct ttt_error *err)
-{
-	FILE *f = r->o.held_list != NULL ? fopen(r->o.held_list, "re") : NULL;
-	char *line = NULL;
-	size_t capacity = 0;
-	int64_t n_held = 0;
-
-	for (int64_t i = 0; i < r->data.n_document; i++)
-		n_held += r->data.document[i].held;
-	if (n_held == 0)
-		tool_note(r->t, "none of %lld documents is held out", (long long)r->data.n_document);
-	if (r->o.held_list != NULL && f == NULL)
-		return ttt__fail(err, TTT_E_IO, "%s: cannot open: %s", r->o.held_list, strerror(errno));
-	for (ssize_t n; f != NULL && (n = getline(&line, &capacity, f)) > 0;) {
-		line[strcspn(line, "\n")] = '\0';
-		if (line[0] != '\0' && !has_document(&r->data, line))
-			tool_note(r->t, "%s: no document is named '%s'", r->o.held_list, line);
-	}
-	free(line);
-	if (f != NULL)
-		fclose(f);
-	return TTT_OK;
-}
-
 static enum ttt_status
 open_data(struct run *r, struct ttt_error *err)
 {
 	const struct ttt_config *c = ttt_model_config(r->t->model);
 	char **path = NULL;
 	double *weight = NULL;
+	char *list = r->o.held_list != NULL ? train_held_path(&r->o, r->dir) : NULL;
 	enum ttt_status s = train_sources(&r->o, &path, &weight, err);
-	struct ttt__data_source source = { (const char *const *)path, r->o.n_data, r->o.project_depth, r->o.held_out,
-		r->o.held_list };
+	struct ttt__data_source source = { (const char *const *)path, r->o.n_data, r->o.project_depth, r->o.held_out, list };
 
+	if (s == TTT_OK && r->o.held_list != NULL && list == NULL)
+		s = ttt__fail_memory(err, "a run");
 	if (s == TTT_OK && ttt_model_tokenizer(r->t->model) == NULL) {
 		s = ttt__fail(err, TTT_E_FORMAT, "%s: has no tokenizer.json, so it cannot read text",
 		    ttt_model_name(r->t->model));
@@ -169,7 +125,9 @@ open_data(struct run *r, struct ttt_error *err)
 	if (s == TTT_OK)
 		s = ttt__data_open(&r->data, r->shards, err);
 	if (s == TTT_OK)
-		s = note_held_out(r, err);
+		s = train_held_note(r->t, &r->data, list, err);
+	if (s == TTT_OK && list != NULL)
+		s = train_held_keep(list, r->dir, err);
 	if (s == TTT_OK)
 		s = ttt__sampler_create(&r->sampler, &r->data, weight, r->o.seq + 1, err);
 	if (s == TTT_OK) {
@@ -180,6 +138,7 @@ open_data(struct run *r, struct ttt_error *err)
 			s = ttt__fail_memory(err, "a run");
 	}
 	train_sources_free(&r->o, path, weight);
+	free(list);
 	return s;
 }
 
@@ -202,7 +161,10 @@ settle(struct run *r, struct ttt_error *err)
 		return ttt__fail(err, TTT_E_USAGE, "--seq: %lld is no multiple of the model's chunk of %lld tokens",
 		    (long long)o->seq, (long long)c->chunk);
 	}
-	return train_options_write(o, r->dir, err);
+	if (o->decay >= 0 && o->decay > o->steps - o->warmup)
+		return ttt__fail(err, TTT_E_USAGE, "--decay: %lld steps are more than the %lld after the warm-up", (long long)o->decay,
+		    (long long)(o->steps - o->warmup));
+	return TTT_OK;
 }
 
 static enum ttt_status
@@ -218,14 +180,26 @@ open_trainer(struct run *r, struct ttt_error *err)
 	enum ttt_status s = ttt_trainer_create(&r->trainer, r->t->model, &x, err);
 
 	if (s == TTT_OK && access(r->checkpoint, F_OK) == 0) {
+		if (o->optimizer_before >= 0 && o->optimizer != o->optimizer_before)
+			return ttt__fail(err, TTT_E_USAGE, "--optimizer: the run has begun with %s, whose moments are of no use to another",
+			    train_optimizers[o->optimizer_before]);
 		s = ttt_trainer_load(r->trainer, r->checkpoint, err);
 		if (s == TTT_OK)
 			tool_note(r->t, "%s: goes on from step %lld", r->checkpoint,
 			    (long long)ttt_trainer_n_step(r->trainer));
 	}
 	if (s == TTT_OK)
-		s = train_log_open(&r->log, r->dir, ttt_trainer_n_step(r->trainer), &r->seconds, err);
+		s = train_log_open(&r->log, r->dir, ttt_trainer_n_step(r->trainer), &r->seconds, &r->evaluated, err);
+	if (s == TTT_OK && access(r->weights, F_OK) != 0)
+		s = ttt_trainer_write_model(r->trainer, r->weights, err);
 	return s;
+}
+
+/* Of lines that were lost to a full disk the first one ends the run: the log of the steps after it would lack them. */
+static enum ttt_status
+check_log(const struct run *r, struct ttt_error *err)
+{
+	return ferror(r->log) ? fail_system(err, r->dir, "write log.jsonl") : TTT_OK;
 }
 
 static enum ttt_status
@@ -259,7 +233,7 @@ evaluate(struct run *r, struct ttt_error *err)
 		    all.n_byte > 0 ? all.nats / M_LN2 / (double)all.n_byte : 0, (long long)all.n_document,
 		    (long long)all.n_token, r->seconds + now() - r->started);
 	ttt_model_free(m);
-	return s;
+	return s == TTT_OK ? check_log(r, err) : s;
 }
 
 static enum ttt_status
@@ -274,12 +248,12 @@ one_step(struct run *r, struct ttt_error *err)
 
 	if (s == TTT_OK)
 		s = ttt_trainer_step(r->trainer, r->ids, o->batch, n_token, &report, err);
+	if (s == TTT_E_RANGE || (s == TTT_OK && !isfinite(report.loss))) {
+		s = ttt__fail(err, TTT_E_RANGE, "%s: step %lld: the loss or its gradient is no longer a number", r->dir, (long long)step);
+		return ttt__hint(err, s, "the last checkpoint is kept; go on from it with a lower --lr");
+	}
 	if (s != TTT_OK)
 		return s;
-	if (!isfinite(report.loss) || !isfinite(report.grad_norm)) {
-		ttt__fail(err, TTT_E_RANGE, "%s: step %lld: the loss is no longer a number", r->dir, (long long)step);
-		return ttt__hint(err, "the last checkpoint is kept; go on from it with a lower --lr");
-	}
 	bits = report.loss / M_LN2 / r->bytes_per_token;
 	speed = (double)(o->batch * o->seq) / (now() - before);
 	fprintf(r->log,
@@ -290,7 +264,7 @@ one_step(struct run *r, struct ttt_error *err)
 	snprintf(line, sizeof(line), "step %lld of %lld, loss %.4f, %.3f bits per byte, %.0f tokens/s",
 	    (long long)step + 1, (long long)o->steps, report.loss, bits, speed);
 	tool_progress_say(&r->progress, line);
-	return TTT_OK;
+	return check_log(r, err);
 }
 
 /* Steps until the last one or a signal; a checkpoint is written every so often and at the end. A signal waits for the
@@ -303,6 +277,12 @@ loop(struct run *r, struct ttt_error *err)
 	int64_t written = -1, step;
 	bool evaluates;
 
+	step = ttt_trainer_n_step(r->trainer);
+	if (o->eval_every > 0 && step > 0 && step % o->eval_every == 0 && !r->evaluated) { /* killed before it came to that */
+		s = checkpoint(r, err);
+		if (s == TTT_OK)
+			s = evaluate(r, err);
+	}
 	while (s == TTT_OK && (step = ttt_trainer_n_step(r->trainer)) < o->steps && !tool_stop_wanted()) {
 		s = one_step(r, err);
 		step++;
@@ -326,10 +306,14 @@ train(struct run *r, struct ttt_error *err)
 
 	if (s == TTT_OK)
 		s = settle(r, err);
+	if (s == TTT_OK && r->o.optimizer_before < 0) /* a new run: it can be gone on with whenever it is interrupted */
+		s = train_options_write(&r->o, r->dir, err);
 	if (s == TTT_OK)
 		s = open_data(r, err);
 	if (s == TTT_OK)
 		s = open_trainer(r, err);
+	if (s == TTT_OK) /* what was refused above changed nothing */
+		s = train_options_write(&r->o, r->dir, err);
 	if (s != TTT_OK)
 		return s;
 	tool_verbose(r->t, "%lld documents, %lld tokens to train on, %.3f bytes each", (long long)r->data.n_document,

@@ -20,6 +20,8 @@ struct train_options {
 	char **data; /* [n_data] PATH or PATH=WEIGHT */
 	size_t n_data;
 	char *held_list; /* or NULL */
+	bool held_list_given; /* on the command line */
+	int64_t optimizer_before; /* of the run so far; -1: it is new */
 	int64_t mode;    /* enum ttt_mode */
 	int64_t optimizer; /* enum ttt_optimizer */
 	int64_t steps, batch, seq, warmup, decay, seed, ilr_warmup, checkpoint_every, eval_every, eval_documents, eval_tokens;
@@ -43,6 +45,16 @@ char *train_path(const char *dir, const char *name);
 /* Whether a model directory already holds a model, which is then said; or there is no memory to find out. */
 bool train_model_exists(struct tool *t, const char *dir);
 
+/* Copy a file of at most max bytes, in one step. */
+enum ttt_status train_copy(const char *from, const char *to, size_t max, struct ttt_error *err);
+
+/* Where the names of the documents held out are read: the list given, else the run's copy. Allocated. With a list only. */
+char *train_held_path(const struct train_options *o, const char *dir);
+/* Keep a copy of the list in the run. */
+enum ttt_status train_held_keep(const char *list, const char *dir, struct ttt_error *err);
+/* Say before a long run, not after it, that nothing is held out, or what the list (or NULL) names and is not there. */
+enum ttt_status train_held_note(struct tool *t, const struct ttt__data *d, const char *list, struct ttt_error *err);
+
 /* How a model does on documents. */
 struct train_score {
 	int64_t n_document, n_token, n_byte; /* scored */
@@ -54,7 +66,7 @@ enum ttt_status train_score(struct train_score *score, struct train_score *all, 
     const struct ttt__data *d, enum ttt_mode mode, int64_t n_document, int64_t n_token, struct ttt_error *err);
 
 /* log.jsonl: lines of steps from n_step on are dropped (they will be done again); *seconds is what the last line kept
- * says, or 0. Then it is open for more. */
-enum ttt_status train_log_open(FILE **f, const char *dir, int64_t n_step, double *seconds, struct ttt_error *err);
+ * says, or 0, and *evaluated whether that is of held-out documents. Then it is open for more. */
+enum ttt_status train_log_open(FILE **f, const char *dir, int64_t n_step, double *seconds, bool *evaluated, struct ttt_error *err);
 
 #endif

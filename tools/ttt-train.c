@@ -28,15 +28,21 @@ train_path(const char *dir, const char *name)
 bool
 train_model_exists(struct tool *t, const char *dir)
 {
-	char *weights = train_path(dir, "model.safetensors");
-	bool there = weights == NULL || access(weights, F_OK) == 0;
+	static const char *const names[] = { "model.safetensors", "model.safetensors.index.json" };
 
-	if (weights == NULL)
-		tool_error(t, "%s: out of memory", dir);
-	else if (there)
-		tool_error(t, "%s: is there already: a model is not written over another", weights);
-	free(weights);
-	return there;
+	for (int i = 0; i < 2; i++) {
+		char *weights = train_path(dir, names[i]);
+		bool there = weights == NULL || access(weights, F_OK) == 0;
+
+		if (weights == NULL)
+			tool_error(t, "%s: out of memory", dir);
+		else if (there)
+			tool_error(t, "%s: is there already: a model is not written over another", weights);
+		free(weights);
+		if (there)
+			return true;
+	}
+	return false;
 }
 
 int

@@ -307,7 +307,7 @@ look_for(const char *path, const char *head, bool *there, struct ttt_error *err)
 		return TTT_OK;
 	ttt__fail(err, TTT_E_USAGE, "%s: was made from other data, with another tokenizer or another share held out",
 	    path);
-	return ttt__hint(err, "remove its folder to make shards again, or use another run directory");
+	return ttt__hint(err, TTT_E_USAGE, "remove its folder to make shards again, or use another run directory");
 }
 
 enum ttt_status

@@ -115,7 +115,7 @@ check_batch(const struct ttt_trainer *t, const int32_t *ids, int64_t n_seq, int6
 
 	if (n_seq < 1 || n_token < 2 || (n_token - 1) % C != 0) {
 		ttt__fail(err, TTT_E_USAGE, "a sequence of %" PRId64 " tokens does not make whole chunks of %" PRId64, n_token, C);
-		return ttt__hint(err, "give a multiple of %" PRId64 " tokens and one more", C);
+		return ttt__hint(err, TTT_E_USAGE, "give a multiple of %" PRId64 " tokens and one more", C);
 	}
 	for (int64_t i = 0; i < n_seq * n_token; i++)
 		if (ids[i] < 0 || ids[i] >= V)
@@ -211,7 +211,7 @@ ttt_trainer_step(struct ttt_trainer *t, const int32_t *ids, int64_t n_seq, int64
 
 	r->step = t->step;
 	r->lr = ttt__outer_rate(o, t->step);
-	r->inner_rate = o->ilr_warmup_steps > 0 ? ttt__inner_rate(o, t->net.config.inner_lr, t->step) : t->net.config.inner_lr_effective;
+	r->inner_rate = ttt__inner_rate(o, t->net.config.inner_lr, t->step);
 	status = ttt_trainer_gradient(t, ids, n_seq, n_token, r->inner_rate, &r->loss, err);
 	if (status)
 		return status;

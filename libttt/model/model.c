@@ -101,7 +101,7 @@ open_embedded(struct ttt_model *m, struct ttt_error *err)
 	m->embedded = true;
 	if (ttt__embedded_config.n == 0 || ttt__embedded_weights.n == 0) {
 		(void)ttt__fail(err, TTT_E_UNSUPPORTED, "this libttt was built without a model");
-		return err != NULL ? ttt__hint(err, "name a model directory with -m") : TTT_E_UNSUPPORTED;
+		return ttt__hint(err, TTT_E_UNSUPPORTED, "name a model directory with -m");
 	}
 	status = take_config(m, ttt__embedded_config, "embedded config.json", err);
 	if (status == TTT_OK)

@@ -117,7 +117,7 @@ check_kind(const json_t *root, const char *label, struct ttt_error *err)
 		(void)ttt__fail(err, TTT_E_FORMAT,
 		    "%s: made by a newer version: its format is %lld, and %d is the newest known here",
 		    label, (long long)json_integer_value(version), TTT__STATE_VERSION);
-		return err != NULL ? ttt__hint(err, "use a newer ttt") : TTT_E_FORMAT;
+		return ttt__hint(err, TTT_E_FORMAT, "use a newer ttt");
 	}
 	if (json_integer_value(version) != TTT__STATE_VERSION)
 		return ttt__fail(err, TTT_E_FORMAT, "%s: format version %lld does not exist", label,

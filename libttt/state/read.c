@@ -34,8 +34,7 @@ check_model(const struct ttt__reader *r, const struct ttt_model *m, struct ttt_e
 	(void)ttt__fail(err, TTT_E_SHAPE, "%s: made with model '%s' (%.8s), not with '%s' (%.8s)", r->label,
 	    ttt__excerpt(text, i->model_name), ttt__excerpt(sum, i->model_checksum), ttt_model_name(m),
 	    ttt_model_checksum(m));
-	return err != NULL ? ttt__hint(err, "use -m with the directory of the model that it was made with")
-	    : TTT_E_SHAPE;
+	return ttt__hint(err, TTT_E_SHAPE, "use -m with the directory of the model that it was made with");
 }
 
 /* The members that must be there are, in the one order in which each finds what it builds on; the numbers agree. */

@@ -19,7 +19,7 @@ static enum ttt_status
 failed(const char *what, const char *why, struct ttt_error *err)
 {
 	(void)ttt__fail(err, TTT_E_IO, "%s: cannot %s a temporary file: %s", folder(), what, why);
-	return err != NULL ? ttt__hint(err, "TMPDIR names the folder where text waits") : TTT_E_IO;
+	return ttt__hint(err, TTT_E_IO, "TMPDIR names the folder where text waits");
 }
 
 static int

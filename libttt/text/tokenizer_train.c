@@ -199,7 +199,7 @@ ttt_tokenizer_train(const char *out_path, const char *const *files, size_t n_fil
 		status = ttt__fail(err, TTT_E_RANGE,
 		    "the text gives only %zu merges, and %zu are needed for a vocabulary of %lld", n_chosen, n_merge,
 		    (long long)o->n_vocab);
-		ttt__hint(err, "train on more text, or ask for a smaller vocabulary");
+		status = ttt__hint(err, status, "train on more text, or ask for a smaller vocabulary");
 	}
 	if (status == TTT_OK) {
 		root = make_root(o->special, chosen, n_chosen);

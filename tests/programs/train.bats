@@ -189,6 +189,64 @@ more_setup() {
 	refuse "one run directory is wanted" ttt-train run --data "$files/data"
 }
 
+@test "run: what is refused changes nothing" {
+	printf 'data/p3\ndata/p99\n' >list
+	run --separate-stderr ttt-train run --data "$files/data" --project-depth 1 --held-out 0 --held-out-list list --steps 3 r
+	[ "$status" -eq 0 ]
+	[[ $stderr == *"list: no document is named 'data/p99'"* ]]
+	cp r/run.json before
+	refuse "other data" ttt-train run -q --data "$files/data/p1" --steps 6 r
+	refuse "another share held out" ttt-train run -q --held-out 0.5 --steps 6 r
+	refuse "nosuch" ttt-train run -q --held-out-list nosuch --steps 6 r
+	refuse "begun with adamw" ttt-train run -q --optimizer muon --steps 6 r
+	refuse "more than the 2 after the warm-up" ttt-train run -q --steps 6 --warmup 4 --decay 3 r
+	cmp r/run.json before
+	# Nor is the list wanted again, nor the model that it began with, nor is a log closed to those who follow it.
+	rm list
+	chmod 644 r/log.jsonl
+	ok env -u TTT_MODEL ttt-train run -q --steps 6 r
+	[ "$(grep -c '"loss"' r/log.jsonl)" -eq 6 ]
+	[ "$(stat -c %a r/log.jsonl)" = 644 ]
+}
+
+@test "run: killed before its first checkpoint, or before a score was written, it goes on by itself" {
+	ttt-train run -q --data "$files/data" --steps 100000 --checkpoint-every 100000 r &
+	pid=$!
+	for i in $(seq 100); do
+		[ -s r/log.jsonl ] && break
+		sleep 0.1
+	done
+	kill -9 $pid
+	wait $pid || true
+	[ ! -e r/checkpoint ]
+	ok env -u TTT_MODEL ttt-train run -q --steps 4 --eval-every 2 --held-out 0.02 r
+	ok ttt-train run -q --data "$files/data" --held-out 0.3 --steps 4 --eval-every 2 s
+	sed '$d' s/log.jsonl >cut
+	cp cut s/log.jsonl
+	ok ttt-train run -q s
+	[ "$(tail -n 1 s/log.jsonl | cut -d , -f 1)" = '{"step":3' ]
+	[ "$(grep -c eval_loss s/log.jsonl)" -eq 2 ]
+}
+
+@test "run: without a warm-up of the inner rate it is inner_lr" {
+	cp -r "$model" m
+	sed -i 's/"inner_lr": [^,]*/"inner_lr": 0.5, "inner_lr_effective": 0.1/' m/config.json
+	ok ttt-train run -q -m m --data "$files/data" --inner-warmup 0 --steps 1 r
+	grep -q '"inner_rate":0.5,' r/log.jsonl
+}
+
+@test "a model in several files is not written over; eval wants the run's own tokenizer" {
+	mkdir m
+	echo '{}' >m/model.safetensors.index.json
+	refuse "is there already" ttt-train init -c "$files/config.json" m
+	refuse "is there already" ttt-train convert m
+	ok ttt-train run -q --data "$files/data" --held-out 0.3 --steps 1 r
+	ttt-train tokenizer -o t.json --vocab 300 --special '<|bos|>' "$files/text2"
+	ttt-train init -c "$files/config.json" -t t.json other
+	refuse "its tokenizer is not that of the run" ttt-train eval -m other r
+	ok ttt-train eval -m "$model" r
+}
+
 # In kernels for AVX-512 a handler on the ordinary stack writes over the heap: the shapes are those of the embedded model.
 @test "run: SIGTERM in the middle of a product breaks nothing" {
 	ttt-train init -c "$TTT_TESTS/../model/config.json" -t "$TTT_TESTS/../model/tokenizer.json" shaped

@@ -20,13 +20,13 @@ test_fail(void **state)
 	assert_int_equal(err.status, TTT_E_RANGE);
 	assert_string_equal(err.text, "id 7 is too large");
 	assert_string_equal(err.hint, "");
-	assert_int_equal(ttt__hint(&err, "use less than %d", 7), TTT_E_RANGE);
+	assert_int_equal(ttt__hint(&err, TTT_E_RANGE, "use less than %d", 7), TTT_E_RANGE);
 	assert_string_equal(err.hint, "use less than 7");
 	assert_int_equal(ttt__fail(&err, TTT_E_IO, "again: %s", err.text), TTT_E_IO);
 	assert_string_equal(err.text, "again: id 7 is too large");
 	assert_string_equal(err.hint, "");
 	assert_int_equal(ttt__fail(NULL, TTT_E_IO, "nobody listens"), TTT_E_IO);
-	assert_int_equal(ttt__hint(NULL, "nobody listens"), TTT_OK);
+	assert_int_equal(ttt__hint(NULL, TTT_E_IO, "nobody listens"), TTT_E_IO);
 	assert_int_equal(ttt__fail_memory(&err, "x"), TTT_E_MEMORY);
 	assert_string_equal(err.text, "x: out of memory");
 }

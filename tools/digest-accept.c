@@ -1,4 +1,5 @@
 /* ttt-digest --accept: the lines of a report, as text or as JSON Lines, were as they should be. */
+#include <errno.h>
 #include <jansson.h>
 #include <stdlib.h>
 #include <string.h>
@@ -7,13 +8,17 @@
 #include "libttt/text/names.h"
 #include "tools/digest.h"
 
-enum { REPORT_BYTES = 256 << 20 };
+enum { REPORT_BYTES = 256 << 20, LINE_BYTES = 1 << 16 };
 
 static int
 accept_text(struct digest *d, const char *text, size_t n)
 {
+	const char *newline = n > 0 ? memchr(text, '\n', n) : NULL;
 	struct ttt_error err;
 
+	/* what is no line of a log by itself was not reported as one: JSON made by others, or text that grew in being made UTF-8 */
+	n = newline != NULL ? (size_t)(newline - text) : n;
+	n = n > LINE_BYTES ? LINE_BYTES : n;
 	return ttt_digest_accept(d->d, text, n, &err) == TTT_OK ? TOOL_DONE : tool_fail(d->t, &err);
 }
 
@@ -74,6 +79,13 @@ row_text(char *row)
 	return NULL;
 }
 
+/* digest-report.c shows so much of a line, or a little less in a mail. */
+static bool
+is_cut(const char *text, size_t n)
+{
+	return n >= 600 && memcmp(text + n - 3, "...", 3) == 0;
+}
+
 /* The line as it is, and where something in it was made visible also as it was. */
 static int
 accept_row(struct digest *d, char *text)
@@ -88,9 +100,17 @@ accept_row(struct digest *d, char *text)
 		if (open != NULL && open - text >= 2 && open[-1] == ' ' && open[-2] == ' ')
 			n = (size_t)(open - text) - 2;
 	}
+	if (is_cut(text, n)) {
+		tool_error(d->t, "%s: a row was shown cut, and is not learned: accept it from --json", d->accept);
+		d->n_failed++;
+		return TOOL_DONE;
+	}
 	status = accept_text(d, text, n);
-	if (status == TOOL_DONE && memchr(text, '\\', n) != NULL)
-		status = accept_text(d, text, unescape(text, n));
+	if (status == TOOL_DONE && memchr(text, '\\', n) != NULL) {
+		n = unescape(text, n);
+		if (memchr(text, '\n', n) == NULL) /* else that stood there as it is shown */
+			status = accept_text(d, text, n);
+	}
 	return status;
 }
 
@@ -127,6 +147,10 @@ digest_accept(struct digest *d)
 		while ((n = fread(part, 1, sizeof(part), stdin)) > 0 && b.n < REPORT_BYTES && status == TOOL_DONE)
 			if (ttt__bytes_add(&b, part, n, &err) != TTT_OK)
 				status = tool_fail(d->t, &err);
+		if (ferror(stdin)) {
+			tool_error(d->t, "-: cannot read: %s", strerror(errno));
+			status = TOOL_TROUBLE;
+		}
 	} else if (ttt__file_read(&b, d->accept, REPORT_BYTES, &err) != TTT_OK) {
 		status = tool_fail(d->t, &err);
 	}

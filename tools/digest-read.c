@@ -67,10 +67,14 @@ add(struct block *b, const char *file, const char *text, size_t n, int64_t in_fi
 	return TOOL_DONE;
 }
 
+/* A part of a log that cannot be read, or is damaged: its lines may never come. */
 static void
 note(void *ctx, const char *text)
 {
-	tool_note(ctx, "%s", text);
+	struct digest *d = ctx;
+
+	tool_error(d->t, "%s", text);
+	d->n_failed++;
 }
 
 /* A log that cannot be read is reported and passed over. */
@@ -81,7 +85,7 @@ read_file(struct block *b, const char *path)
 	struct ttt_follow *f = ttt_digest_follow(d->d);
 	struct ttt_follow_line line;
 	struct ttt_error err;
-	enum ttt_status s = ttt_follow_begin(f, path, note, d->t, &err);
+	enum ttt_status s = ttt_follow_begin(f, path, note, d, &err);
 	int status = TOOL_DONE;
 
 	while (s == TTT_OK && status == TOOL_DONE && (s = ttt_follow_next(f, &line, &err)) == TTT_OK && line.text != NULL)
@@ -110,6 +114,8 @@ read_stream(struct block *b, FILE *f, const char *name, bool journal)
 
 	while (status == TOOL_DONE && (n = getline(&text, &capacity, f)) >= 0) {
 		if (n > 0 && text[n - 1] == '\n')
+			text[--n] = '\0';
+		if (n > 0 && text[n - 1] == '\r') /* as in files */
 			text[--n] = '\0';
 		if (journal && strncmp(text, cursor, strlen(cursor)) == 0) {
 			if (ttt_digest_set_cursor(b->d->d, text + strlen(cursor), &err) != TTT_OK)
@@ -168,7 +174,8 @@ read_journal(struct block *b)
 
 	if (why != 0) {
 		tool_error(b->d->t, "journalctl: cannot be started: %s", strerror(why));
-		return TOOL_TROUBLE;
+		b->d->n_failed++;
+		return TOOL_DONE;
 	}
 	status = f != NULL ? read_stream(b, f, "journal", true) : TOOL_DONE;
 	if (f != NULL)

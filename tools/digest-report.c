@@ -6,23 +6,23 @@
 
 #include "tools/digest.h"
 
-enum { GROUPS = 10000, TEXT_BYTES = 1000 }; /* kinds kept; of a line's text that is shown to people */
+enum { GROUPS = 10000, TEXT_BYTES = 1000, MAIL_BYTES = 970 }; /* kinds kept; of a line's text that is shown to people; of a row in a mail, its count apart */
 
 static void
-write_marked(const struct digest *d, const struct ttt_digest_line *x)
+write_marked(FILE *f, const struct digest *d, const struct ttt_digest_line *x)
 {
 	size_t n = x->n < TEXT_BYTES ? x->n : TEXT_BYTES, at = 0;
 
 	for (int i = 0; i < x->n_mark && d->color && x->mark[i].end <= n; i++) {
-		tool_write_visible(stdout, x->text + at, x->mark[i].start - at);
-		fputs("\033[1m", stdout);
-		tool_write_visible(stdout, x->text + x->mark[i].start, x->mark[i].end - x->mark[i].start);
-		fputs("\033[0m", stdout);
+		tool_write_visible(f, x->text + at, x->mark[i].start - at);
+		fputs("\033[1m", f);
+		tool_write_visible(f, x->text + x->mark[i].start, x->mark[i].end - x->mark[i].start);
+		fputs("\033[0m", f);
 		at = x->mark[i].end;
 	}
-	tool_write_visible(stdout, x->text + at, n - at);
+	tool_write_visible(f, x->text + at, n - at);
 	if (n < x->n)
-		fputs("...", stdout);
+		fputs("...", f);
 }
 
 /* Where byte at of a line stands in its JSON text, in which a byte that is not UTF-8 has become three. */
@@ -56,15 +56,58 @@ write_json(const char *file, int64_t number, int64_t in_file, const struct ttt_d
 	puts("}");
 }
 
+/* A row up to what is behind the text. */
 static void
+write_start(FILE *f, const struct digest *d, const char *file, int64_t in_file, const struct ttt_digest_line *x)
+{
+	tool_write_visible(f, file, strlen(file));
+	fprintf(f, ":%lld:%.2f: ", (long long)in_file, x->score);
+	write_marked(f, d, x);
+}
+
+/* A line of a mail has 998 bytes at most (RFC 5322). */
+static int
+write_mailed(const struct digest *d, const char *file, int64_t in_file, const struct ttt_digest_line *x)
+{
+	char *text = NULL;
+	size_t n = 0;
+	FILE *f = open_memstream(&text, &n);
+	bool written = f != NULL;
+
+	if (f != NULL) {
+		write_start(f, d, file, in_file, x);
+		written = fclose(f) == 0;
+	}
+	if (!written) {
+		free(text);
+		tool_error(d->t, "the report: out of memory");
+		return TOOL_TROUBLE;
+	}
+	if (n > MAIL_BYTES) {
+		for (n = MAIL_BYTES - 3; n > 0 && ((unsigned char)text[n] & 0xc0) == 0x80;)
+			n--;
+		fwrite(text, 1, n, stdout);
+		fputs("...", stdout);
+	} else {
+		fwrite(text, 1, n, stdout);
+	}
+	free(text);
+	return TOOL_DONE;
+}
+
+static int
 write_text(const struct digest *d, const char *file, int64_t in_file, const struct ttt_digest_line *x, const struct digest_group *g)
 {
-	tool_write_visible(stdout, file, strlen(file));
-	printf(":%lld:%.2f: ", (long long)in_file, x->score);
-	write_marked(d, x);
+	int status = TOOL_DONE;
+
+	if (d->mail)
+		status = write_mailed(d, file, in_file, x);
+	else
+		write_start(stdout, d, file, in_file, x);
 	if (g != NULL && g->count > 1)
 		printf("  (%lld alike)", (long long)g->count);
 	putchar('\n');
+	return status;
 }
 
 static struct digest_group *
@@ -94,8 +137,10 @@ add_group(struct digest *d, const char *file, int64_t number, int64_t in_file, c
 {
 	struct digest_group *g;
 
-	if (d->n_group == GROUPS) /* they are not learned either, and come again */
+	if (d->n_group == GROUPS) { /* they are not learned either, and come again */
+		d->n_beyond++;
 		return TOOL_DONE;
+	}
 	if (d->n_group == d->group_capacity) {
 		size_t capacity = 2 * d->group_capacity + 64;
 		struct digest_group **grown = ttt__grow(d->group, capacity, sizeof(struct digest_group *));
@@ -127,7 +172,7 @@ digest_report_line(struct digest *d, const char *file, int64_t number, int64_t i
 		if (d->json)
 			write_json(file, number, in_file, line, NULL);
 		else
-			write_text(d, file, in_file, line, NULL);
+			return write_text(d, file, in_file, line, NULL);
 		return TOOL_DONE;
 	}
 	if (!line->novel)
@@ -136,7 +181,8 @@ digest_report_line(struct digest *d, const char *file, int64_t number, int64_t i
 	if (place < 0)
 		return add_group(d, file, number, in_file, line);
 	d->group[place]->count++;
-	d->group[place]->last = number;
+	if (strcmp(d->group[place]->file, file) == 0)
+		d->group[place]->last = number;
 	if (line->score > d->group[place]->line.score)
 		d->group[place]->line.score = line->score;
 	return TOOL_DONE;
@@ -174,19 +220,21 @@ digest_report_end(struct digest *d)
 
 	if (d->n_group > 0)
 		qsort(d->group, d->n_group, sizeof(struct digest_group *), most_novel_first);
-	if (d->mail && n > 0)
+	if (d->mail && d->n_group > 0)
 		write_headers(d);
 	for (size_t i = 0; i < n; i++) {
 		const struct digest_group *g = d->group[i];
 
 		if (d->json)
 			write_json(g->file, g->first, g->first_in_file, &g->line, g);
-		else
-			write_text(d, g->file, g->first_in_file, &g->line, g);
+		else if (write_text(d, g->file, g->first_in_file, &g->line, g) != TOOL_DONE)
+			return TOOL_TROUBLE;
 	}
 	if (d->n_group > n && !d->json)
 		printf("... and %zu more kinds of novel lines (%s)\n", d->n_group - n,
 		    d->dry_run ? "-n shows more" : "a larger -n shows more from the next run on");
+	if (d->n_beyond > 0 && !d->json)
+		printf("... and %lld lines of still other kinds\n", (long long)d->n_beyond);
 	if (fflush(stdout) != 0 || ferror(stdout)) {
 		tool_error(d->t, "standard output: cannot write the report: %s", strerror(errno));
 		return TOOL_TROUBLE;

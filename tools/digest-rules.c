@@ -7,13 +7,14 @@
 #include "libttt/file.h"
 #include "tools/digest.h"
 
-enum { RULES_BYTES = 16 << 20, MATCH_LIMIT = 100000 }; /* a pattern that runs wild on a line does not match it */
+enum { RULES_BYTES = 16 << 20, MATCH_LIMIT = 100000, STACK_LEAST = 1 << 15, STACK_MOST = 16 << 20 }; /* a pattern that runs wild on a line does not match it */
 
 struct digest_rules {
 	pcre2_code **code; /* [n] */
 	size_t n;
 	pcre2_match_data *match;
 	pcre2_match_context *limits;
+	pcre2_jit_stack *stack;
 };
 
 static int
@@ -58,6 +59,9 @@ digest_rules_open(struct digest *d)
 		return TOOL_TROUBLE;
 	}
 	pcre2_set_match_limit(d->rules->limits, MATCH_LIMIT);
+	d->rules->stack = pcre2_jit_stack_create(STACK_LEAST, STACK_MOST, NULL); /* without one, long lines match nothing */
+	if (d->rules->stack != NULL)
+		pcre2_jit_stack_assign(d->rules->limits, NULL, d->rules->stack);
 	if (ttt__file_read(&b, d->ignore, RULES_BYTES, &err) != TTT_OK)
 		return tool_fail(d->t, &err);
 	for (size_t at = 0; at < b.n && status == TOOL_DONE; number++) {
@@ -92,6 +96,7 @@ digest_rules_close(struct digest_rules *r)
 		pcre2_code_free(r->code[i]);
 	pcre2_match_data_free(r->match);
 	pcre2_match_context_free(r->limits);
+	pcre2_jit_stack_free(r->stack);
 	free(r->code);
 	free(r);
 }

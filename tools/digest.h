@@ -31,6 +31,7 @@ struct digest {
 	struct digest_rules *rules;
 	struct digest_group **group; /* [n_group] in the order in which they came */
 	size_t n_group, group_capacity;
+	int64_t n_beyond;        /* lines of kinds beyond those */
 	struct ttt__names kinds; /* a group's kind to its place */
 	int64_t n_failed;        /* logs that could not be read; each was reported */
 };

@@ -90,8 +90,8 @@ tool_write_json(FILE *f, const char *text, size_t n)
 			fputs("\\n", f);
 		else if (p[i] == '\t')
 			fputs("\\t", f);
-		else if (p[i] < 0x20 || p[i] == 0x7f)
-			fprintf(f, "\\u%04x", p[i]);
+		else if (misleads(code))
+			fprintf(f, "\\u%04x", code);
 		else
 			fwrite(p + i, 1, len, f);
 		i += len;

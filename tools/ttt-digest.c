@@ -131,6 +131,9 @@ open_digest(struct digest *d)
 		s = ttt_lock_take(&d->lock, d->path, d->wait, &err);
 	if (s != TTT_OK)
 		return tool_fail(d->t, &err);
+	for (size_t i = 0; i < d->n_name; i++)
+		if (tool_stdout_is(d->t, d->name[i]))
+			return TOOL_TROUBLE;
 	old = access(d->path, F_OK) == 0;
 	if (!old && errno != ENOENT) {
 		tool_error(d->t, "%s: cannot look at it: %s", d->path, strerror(errno));
@@ -200,8 +203,8 @@ cmd_main(struct tool *t, int argc, char **argv)
 	if (status == TOOL_DONE)
 		status = save(&d);
 	if (status == TOOL_DONE && ttt_digest_threshold(d.d) <= 0 && ttt_digest_n_line(d.d) > before)
-		tool_note(t, "%s: %lld lines learned; what is novel is known from the next run on", d.path,
-		    (long long)(ttt_digest_n_line(d.d) - before));
+		tool_note(t, "%s: %lld lines learned; what is novel is known %s", d.path, (long long)(ttt_digest_n_line(d.d) - before),
+		    ttt_digest_n_line(d.d) < 100 ? "once 100 lines are" : "from the next run on");
 	close_digest(&d);
 	return status == TOOL_DONE && d.n_failed > 0 ? TOOL_TROUBLE : status;
 }

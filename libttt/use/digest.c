@@ -19,7 +19,8 @@ static const double KNOWN = 0.5, NEW = 0.75, NEAR = 0.1, SEVERE = 1.25;
 static const double QUANTILE = 0.99, LEAST = 0.3, MOST = 0.4; /* of the stream's scores, above which lines are novel, within these bounds */
 enum {
 	CALIBRATION = 100,     /* lines before there is a threshold */
-	LINES_MAX = 65536,     /* kinds kept */
+	LINES_MAX = 65536,     /* kinds kept, .. */
+	BYTES_MAX = 1 << 26,   /* .. and bytes of them */
 	MODEL_BYTES = 1024,    /* of a line, that the model reads */
 	TOKENS = 1 << 15,      /* that it reads at once in any case; so that time goes by lines, beyond that .. */
 	TOKENS_A_LINE = 12     /* .. so many on the average of all lines: of a log in which no line is like another it sees a part */
@@ -40,10 +41,10 @@ find_threshold(const struct ttt_digest *d)
 	int64_t most = 0;
 	double found;
 
+	if (n < CALIBRATION / 2) /* too little was read for anything to be novel */
+		return 0;
 	if (d->o.threshold > 0)
 		return d->o.threshold;
-	if (n < CALIBRATION / 2)
-		return 0;
 	count = ttt__new(65536, sizeof(*count));
 	if (count == NULL)
 		return LEAST;
@@ -132,8 +133,11 @@ ttt_digest_cursor(const struct ttt_digest *d)
 enum ttt_status
 ttt_digest_set_cursor(struct ttt_digest *d, const char *cursor, struct ttt_error *err)
 {
-	char *copy = strdup(cursor);
+	char *copy;
 
+	if (strlen(cursor) > TTT__CURSOR_MAX)
+		return ttt__fail(err, TTT_E_RANGE, "the journal's cursor is longer than %d bytes", TTT__CURSOR_MAX);
+	copy = strdup(cursor);
 	if (copy == NULL)
 		return ttt__fail_memory(err, "the digest");
 	free(d->cursor);
@@ -423,13 +427,19 @@ name_source(struct ttt_state *s, struct ttt_error *err)
 	return is_log ? TTT_OK : ttt_state_source(s, "log", err);
 }
 
-/* Let the model learn d->learn. */
+/* Let the model learn d->learn. Masked lines are nobody's text: they are not kept as passages, in a state that has such either. */
 static enum ttt_status
 learn_text(struct ttt_digest *d, struct ttt_error *err)
 {
 	enum ttt_status s = d->learn.n > 0 ? name_source(d->state, err) : TTT_OK;
+	bool keeps = d->state->keeps_passages;
 
-	return s != TTT_OK || d->learn.n == 0 ? s : ttt_state_absorb(d->state, d->learn.p, d->learn.n, NULL, NULL, err);
+	if (s != TTT_OK || d->learn.n == 0)
+		return s;
+	d->state->keeps_passages = false;
+	s = ttt_state_absorb(d->state, d->learn.p, d->learn.n, NULL, NULL, err);
+	d->state->keeps_passages = keeps;
+	return s;
 }
 
 static enum ttt_status
@@ -450,11 +460,24 @@ learn_lines(struct ttt_digest *d, struct ttt_error *err)
 	return s != TTT_OK ? s : learn_text(d, err);
 }
 
+/* What would not be one line of digest.lines. */
+static enum ttt_status
+check_line(const char *text, size_t n, struct ttt_error *err)
+{
+	if (n <= TTT__MASK_MAX && (n == 0 || memchr(text, '\n', n) == NULL))
+		return TTT_OK;
+	return ttt__fail(err, TTT_E_RANGE, "a line of a log is longer than %d bytes, or more than one", TTT__MASK_MAX);
+}
+
 enum ttt_status
 ttt_digest_read(struct ttt_digest *d, struct ttt_digest_line *line, size_t n, struct ttt_error *err)
 {
 	enum ttt_status s = reserve(d, n, err);
 
+	for (size_t i = 0; i < n && s == TTT_OK; i++)
+		s = check_line(line[i].text, line[i].n, err);
+	if (s != TTT_OK)
+		return s;
 	ttt__lexicon_settle(&d->lexicon);
 	if (s == TTT_OK)
 		s = sort_lines(d, line, n, err);
@@ -467,8 +490,8 @@ ttt_digest_read(struct ttt_digest *d, struct ttt_digest_line *line, size_t n, st
 	if (s == TTT_OK)
 		s = learn_lines(d, err);
 	d->n_line += (int64_t)n;
-	if (s == TTT_OK && d->lexicon.n_line > (size_t)2 * LINES_MAX)
-		s = ttt__lexicon_trim(&d->lexicon, LINES_MAX, err);
+	if (s == TTT_OK && (d->lexicon.n_line > (size_t)2 * LINES_MAX || d->lexicon.n_byte > (size_t)2 * BYTES_MAX))
+		s = ttt__lexicon_trim(&d->lexicon, LINES_MAX, BYTES_MAX, err);
 	return s;
 }
 
@@ -476,8 +499,10 @@ enum ttt_status
 ttt_digest_accept(struct ttt_digest *d, const char *text, size_t n, struct ttt_error *err)
 {
 	int32_t place;
-	enum ttt_status s = ttt__mask_line(&d->mask, &d->place, text, n, err);
+	enum ttt_status s = check_line(text, n, err);
 
+	if (s == TTT_OK)
+		s = ttt__mask_line(&d->mask, &d->place, text, n, err);
 	if (s != TTT_OK)
 		return s;
 	place = ttt__lexicon_find(&d->lexicon, d->mask.p, d->mask.n);
@@ -494,7 +519,7 @@ ttt_digest_accept(struct ttt_digest *d, const char *text, size_t n, struct ttt_e
 enum ttt_status
 ttt_digest_finish(struct ttt_digest *d, struct ttt_error *err)
 {
-	enum ttt_status s = ttt__lexicon_trim(&d->lexicon, LINES_MAX, err);
+	enum ttt_status s = ttt__lexicon_trim(&d->lexicon, LINES_MAX, BYTES_MAX, err);
 
 	return s != TTT_OK ? s : ttt__digest_store(d, err);
 }

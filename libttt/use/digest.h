@@ -7,7 +7,7 @@
 #define TTT_USE_DIGEST_H
 #include "libttt/use/lexicon.h"
 
-enum { TTT__SCORES = 8192 };
+enum { TTT__SCORES = 8192, TTT__CURSOR_MAX = 4096, TTT__MASK_MAX = 1 << 16 };
 
 struct ttt_digest {
 	struct ttt_state *state;

@@ -7,7 +7,7 @@
 #include "libttt/state/extra.h"
 #include "libttt/use/digest.h"
 
-enum { JSON_DEPTH = 8, JSON_VALUES = 1 << 20, CURSOR_MAX = 4096, MASK_MAX = 1 << 16 };
+enum { JSON_DEPTH = 8, JSON_VALUES = 1 << 20 };
 
 static enum ttt_status
 damaged(const char *member, const char *why, struct ttt_error *err)
@@ -50,7 +50,7 @@ read_json(struct ttt_digest *d, const struct ttt__bytes *b, struct ttt_error *er
 		s = damaged("digest.json", "its version is not known", err);
 	else if (!json_is_integer(lines) || json_integer_value(lines) < 0 || json_integer_value(lines) > INT64_MAX / 2)
 		s = damaged("digest.json", "lines is not what it should be", err);
-	else if (!json_is_string(cursor) || json_string_length(cursor) > CURSOR_MAX)
+	else if (!json_is_string(cursor) || json_string_length(cursor) > TTT__CURSOR_MAX)
 		s = damaged("digest.json", "cursor is not what it should be", err);
 	else
 		s = ttt_digest_set_cursor(d, json_string_value(cursor), err);
@@ -88,7 +88,7 @@ read_lines(struct ttt_digest *d, const struct ttt__bytes *b, struct ttt_error *e
 		    !ttt__i64_add(&all, d->lexicon.n_seen, count) || all > INT64_MAX / 2)
 			return damaged("digest.lines", "a count is not what it should be", err);
 		end = memchr(b->p + at, '\n', b->n - at);
-		if (end == NULL || (size_t)(end - b->p) - at > MASK_MAX)
+		if (end == NULL || (size_t)(end - b->p) - at > TTT__MASK_MAX)
 			return damaged("digest.lines", "a line is not what it should be", err);
 		if (ttt__lexicon_find(&d->lexicon, b->p + at, (size_t)(end - b->p) - at) >= 0)
 			return damaged("digest.lines", "a line stands there twice", err);

@@ -213,6 +213,7 @@ ttt__lexicon_add(struct ttt__lexicon *l, const void *mask, size_t n, int64_t cou
 	*x = (struct ttt__lexicon_line){.mask = copy(mask, n), .n = (uint32_t)n, .count = count, .last = last, .n_part = n_part};
 	x->part = ttt__new(n_part + 1, sizeof(*x->part));
 	*place = (int32_t)l->n_line++;
+	l->n_byte += n;
 	if (x->mask == NULL || x->part == NULL)
 		return ttt__fail_memory(err, "the lines of the log");
 	memcpy(x->part, parts, n_part * sizeof(*parts));
@@ -253,7 +254,7 @@ ttt__lexicon_distance(struct ttt__lexicon *l, const void *mask, size_t n, double
 {
 	struct ttt__lexicon_part parts[PARTS];
 	size_t n_part;
-	double sum = 0, best_known = 0, best_any = 0;
+	double sum = 0, root, best_known = 0, best_any = 0;
 	enum ttt_status s = count_parts(l, mask, n, parts, &n_part, err);
 
 	if (s != TTT_OK)
@@ -266,21 +267,23 @@ ttt__lexicon_distance(struct ttt__lexicon *l, const void *mask, size_t n, double
 		for (size_t j = 0; j < w->n_line; j++)
 			l->dot[w->line[j].line] += mine * (w->line[j].often * idf);
 	}
+	root = sqrt(sum);
 	for (size_t i = 0; i < n_part; i++) {
 		const struct ttt__lexicon_word *w = &l->word[parts[i].word];
 
 		for (size_t j = 0; j < w->n_line; j++) {
 			const struct ttt__lexicon_line *x = &l->line[w->line[j].line];
-			double cosine = l->dot[w->line[j].line] / (x->norm * sqrt(sum));
+			double dot = l->dot[w->line[j].line], cosine;
 
-			best_any = fmax(best_any, cosine);
-			if (x->known)
-				best_known = fmax(best_known, cosine);
+			if (dot == 0) /* met at another of the words */
+				continue;
+			l->dot[w->line[j].line] = 0;
+			cosine = dot / (x->norm * root);
+			best_any = cosine > best_any ? cosine : best_any;
+			if (x->known && cosine > best_known)
+				best_known = cosine;
 		}
 	}
-	for (size_t i = 0; i < n_part; i++)
-		for (size_t j = 0; j < l->word[parts[i].word].n_line; j++)
-			l->dot[l->word[parts[i].word].line[j].line] = 0;
 	*known = n_part == 0 ? 0 : fmax(0, 1 - best_known);
 	*any = n_part == 0 ? 0 : fmax(0, 1 - best_any);
 	return TTT_OK;
@@ -305,12 +308,12 @@ later_first(const void *a, const void *b)
 }
 
 enum ttt_status
-ttt__lexicon_trim(struct ttt__lexicon *l, size_t most_lines, struct ttt_error *err)
+ttt__lexicon_trim(struct ttt__lexicon *l, size_t most_lines, size_t most_bytes, struct ttt_error *err)
 {
 	struct ttt__lexicon kept = {0};
 	struct ttt__lexicon_line **order = ttt__new(l->n_line + 1, sizeof(struct ttt__lexicon_line *));
 	enum ttt_status s = TTT_OK;
-	size_t n = 0;
+	size_t n = 0, bytes = 0;
 
 	if (order == NULL)
 		return ttt__fail_memory(err, "the lines of the log");
@@ -318,8 +321,10 @@ ttt__lexicon_trim(struct ttt__lexicon *l, size_t most_lines, struct ttt_error *e
 		if (l->line[i].known)
 			order[n++] = &l->line[i];
 	qsort(order, n, sizeof(struct ttt__lexicon_line *), later_first);
-	for (size_t i = 0; i < n; i++)
-		order[i]->known = i < most_lines;
+	for (size_t i = 0; i < n; i++) {
+		bytes += order[i]->n;
+		order[i]->known = i < most_lines && bytes <= most_bytes;
+	}
 	free(order);
 	for (size_t i = 0; i < l->n_line && s == TTT_OK; i++) {
 		const struct ttt__lexicon_line *x = &l->line[i];

@@ -39,6 +39,7 @@ struct ttt__lexicon {
 	size_t n_line, line_capacity, n_word, word_capacity;
 	struct ttt__names lines, words; /* to their places */
 	int64_t n_seen;                 /* N: lines, repeated ones counted */
+	size_t n_byte;                  /* of masks */
 	double top;                     /* idf of a word that was in none */
 	double *dot;                    /* [line_capacity] scratch */
 };
@@ -59,8 +60,8 @@ void ttt__lexicon_learned(struct ttt__lexicon *l, int32_t place);
 enum ttt_status ttt__lexicon_distance(struct ttt__lexicon *l, const void *mask, size_t n, double *known, double *any, struct ttt_error *err);
 /* Take the counts as they are now for idf. */
 void ttt__lexicon_settle(struct ttt__lexicon *l);
-/* Keep the lines that were learned, of them the most_lines that came last. */
-enum ttt_status ttt__lexicon_trim(struct ttt__lexicon *l, size_t most_lines, struct ttt_error *err);
+/* Keep the lines that were learned, of them the most_lines that came last, and no more than most_bytes of masks. */
+enum ttt_status ttt__lexicon_trim(struct ttt__lexicon *l, size_t most_lines, size_t most_bytes, struct ttt_error *err);
 
 /* The next word of a masked line, from *at on: its bytes in word [TTT__LEXICON_WORD], their number, 0 at the end; *start and *at enclose it. */
 enum { TTT__LEXICON_WORD = 64 };

@@ -84,6 +84,61 @@ evil="Nov 25 11:00:00 host kernel: DANGER reactor coolant lost, shutting down tu
 	refuse "has no rows" ttt-digest --accept "$files/text" t.ttt
 }
 
+@test "--accept learns a line a row, and leaves a state that can be read" {
+	start
+	cp s.ttt t.ttt
+	printf '%s\n' 'httpd: DANGER payload rejected, cmd=id\x0auname strange' >>log
+	ttt-digest s.ttt log >report
+	[ -s report ]
+	ok ttt-digest -q --accept report s.ttt
+	printf '%s\n' 'httpd: DANGER payload rejected, cmd=id\x0auname strange' >>log
+	ok ttt-digest s.ttt log
+	[ -z "$output" ]
+	printf '{"text":"alpha reactor\\nbeta coolant"}\n{"text":"%080000d"}\n' 0 >rows
+	ok ttt-digest -q --accept rows t.ttt
+	ok ttt-digest --dry-run t.ttt log
+	# A row that was cut is not the line.
+	seq -f 'DANGER%.0fword' -s ' ' 200000 200150 | tr 0-9 a-j >>log
+	ttt-digest s.ttt log >report
+	[[ $(<report) == *... ]]
+	run --separate-stderr ttt-digest --accept report s.ttt
+	show
+	[ "$status" -eq 2 ]
+	[[ $stderr == *"shown cut"* ]]
+}
+
+@test "a part that cannot be read ends with 2, and says so with -q too" {
+	start
+	echo "$evil" >>log
+	gzip -c log | head -c 300 >log.1.gz
+	: >log
+	run --separate-stderr ttt-digest -q s.ttt log
+	show
+	[ "$status" -eq 2 ]
+	[[ $stderr == *"log.1.gz"* ]]
+}
+
+@test "--threshold tells nothing on a first run" {
+	ok ttt-digest -q --threshold 0.3 s.ttt "$files/first"
+	[ -z "$output" ]
+	cp "$files/first" log
+	ttt-digest -q --threshold 0.3 t.ttt log
+	echo "$evil" >>log
+	ok ttt-digest --threshold 0.3 t.ttt log
+	[ "${#lines[@]}" -eq 1 ]
+}
+
+@test "--json shows nothing that steers a terminal; --all is not read by itself" {
+	start
+	printf 'kernel: DANGER reactor \302\23331m coolant \342\200\256 lost\n' >>log
+	ok ttt-digest --json --dry-run s.ttt log
+	[[ $output == *'\u009b'*'\u202e'* ]]
+	run --separate-stderr bash -c 'ttt-digest --all --dry-run s.ttt log >>log'
+	show
+	[ "$status" -eq 2 ]
+	[[ $stderr == *"is the file that standard output goes to"* ]]
+}
+
 @test "--all --json has a row for every new line" {
 	start
 	log 301 303 >>log
@@ -154,6 +209,12 @@ evil="Nov 25 11:00:00 host kernel: DANGER reactor coolant lost, shutting down tu
 	[ "${lines[0]}" = "To: op@example.org" ]
 	[[ ${lines[1]} == "Subject: 1 kind of novel log lines on "* ]]
 	refuse "--mail" ttt-digest --mail --json s.ttt log
+	yes $'\033' | head -n 500 | tr -d '\n' | sed 's/^/DANGER reactor /; s/$/ coolant/' >>log
+	echo >>log
+	MAILTO=op@example.org ok ttt-digest --mail --dry-run s.ttt log
+	[ "$(printf '%s\n' "$output" | wc -L)" -le 998 ]
+	MAILTO=op@example.org ok ttt-digest --mail --dry-run -n 0 s.ttt log
+	[ "${lines[0]}" = "To: op@example.org" ]
 }
 
 @test "--ignore leaves lines out; a pattern that is none is named with its line" {
@@ -255,6 +316,12 @@ evil="Nov 25 11:00:00 host kernel: DANGER reactor coolant lost, shutting down tu
 	PATH=$PWD/bin:$PATH ok ttt-digest --journal s.ttt
 	[[ $output == "journal:1:"*"DANGER"* ]]
 	[ "$(tail -n 1 calls)" = "--no-pager --quiet --output=short --show-cursor --after-cursor s=1" ]
+	echo "$evil" >>log
+	run --separate-stderr env PATH=/nowhere "$(command -v ttt-digest)" --dry-run --journal s.ttt log
+	show
+	[ "$status" -eq 2 ]
+	[[ $output == "log:"*"DANGER"* ]]
+	[[ $stderr == *"journalctl: cannot be started"* ]]
 	printf '#!/bin/sh\nexit 3\n' >bin/journalctl
 	PATH=$PWD/bin:$PATH run --separate-stderr ttt-digest --journal s.ttt
 	[ "$status" -eq 2 ]

@@ -105,10 +105,13 @@ test_distance(void **state)
 	ttt__lexicon_learned(&l, 1);
 	ttt__lexicon_again(&l, 1, 99);
 	assert_int_equal(l.n_seen, 26);
-	assert_ok(ttt__lexicon_trim(&l, 1, &err), &err);
+	assert_ok(ttt__lexicon_trim(&l, 1, 1000, &err), &err);
 	assert_int_equal(l.n_line, 1);
 	assert_int_equal(l.n_seen, 6);
 	assert_int_equal(ttt__lexicon_find(&l, "beta gamma Gamma", 16), 0);
+	assert_int_equal(l.n_byte, 16);
+	assert_ok(ttt__lexicon_trim(&l, 1, 15, &err), &err);
+	assert_int_equal(l.n_line, 0);
 	ttt__lexicon_free(&l);
 }
 
@@ -145,6 +148,7 @@ test_learned(void **state)
 	struct ttt_digest *d;
 	const char *path = in(f->dir, "digest.ttt");
 	static const char novel[] = "kernel: reactor coolant 7 lost, shutting down";
+	char cursor[5000] = "";
 
 	assert_ok(ttt_state_create(&s, f->model, NULL, &err), &err);
 	d = digest(s);
@@ -178,6 +182,13 @@ test_learned(void **state)
 	line[0] = (struct ttt_digest_line){.text = "kernel: reactor coolant 9 lost, shutting down", .n = strlen(novel)};
 	assert_ok(ttt_digest_read(d, line, 1, &err), &err);
 	assert_true(!line[0].novel && line[0].score < 0.05);
+	/* what is no line is refused, as is a cursor that could not be read again */
+	assert_int_equal(ttt_digest_accept(d, "a\nb", 3, &err), TTT_E_RANGE);
+	line[0] = (struct ttt_digest_line){.text = "a\nb", .n = 3};
+	assert_int_equal(ttt_digest_read(d, line, 1, &err), TTT_E_RANGE);
+	memset(cursor, 'c', sizeof(cursor) - 1);
+	assert_int_equal(ttt_digest_set_cursor(d, cursor, &err), TTT_E_RANGE);
+	assert_string_equal(ttt_digest_cursor(d), "s=abc");
 	ttt_digest_free(d);
 	ttt_state_free(s);
 }

@@ -154,7 +154,7 @@ read_text(struct reading *d, struct ttt_error *err)
 	enum ttt_status s = TTT_OK;
 	size_t n = 0;
 
-	while (!d->infinite && (s = ttt_input_read(d->p->in, buffer, sizeof(buffer), &n, err)) == TTT_OK && n > 0) {
+	while (!d->infinite && !ferror(stdout) && (s = ttt_input_read(d->p->in, buffer, sizeof(buffer), &n, err)) == TTT_OK && n > 0) {
 		s = ttt_encoder_feed(d->encoder, &d->ids, buffer, n, err);
 		if (s == TTT_OK)
 			s = flush(d, err);
@@ -206,7 +206,7 @@ ppl_text(struct ppl *p)
 	p->input.skip_errors = p->n_name > 1 || p->input.recursive;
 	s = ttt_input_open(&p->in, p->name, p->n_name, &p->input, note, p, &err);
 	tool_progress_start(&p->progress, p->t, ttt_model_tokenizer(p->t->model), tool_total(p->name, p->n_name));
-	while (s == TTT_OK && (s = ttt_input_next(p->in, &name, &size, &err)) == TTT_OK && name != NULL) {
+	while (s == TTT_OK && !ferror(stdout) && (s = ttt_input_next(p->in, &name, &size, &err)) == TTT_OK && name != NULL) {
 		s = begin(&d, p, name, &err);
 		if (s == TTT_OK)
 			s = read_text(&d, &err);

@@ -45,6 +45,8 @@ struct ask {
 	struct ttt_state *state;
 	struct ttt_ask *ask;
 	int64_t n_asked;
+	char waiting[64];        /* [n_waiting] of a character that is not whole yet */
+	size_t n_waiting;
 };
 
 /* ---------------------------------------------------------------------------------------------- quoted text */
@@ -239,7 +241,8 @@ answer_lines(struct ask *a)
 			continue;
 		one = answer(a, line, true);
 		status = one > status ? one : status;
-		fflush(stdout); /* whoever sends questions one by one waits for the answer */
+		if (fflush(stdout) != 0) /* whoever sends questions one by one waits for the answer */
+			break;
 	}
 	if (ferror(stdin)) {
 		tool_error(a->t, "-: cannot read: %s", strerror(errno));
@@ -275,10 +278,37 @@ answer_all(struct ask *a)
 
 /* ---------------------------------------------------------------------------------------------- completion */
 
+/* How many bytes at the end of a text begin a character that has not come whole. */
+static size_t
+cut_character(const char *text, size_t n)
+{
+	for (size_t back = 1; back <= 3 && back <= n; back++) {
+		unsigned char c = (unsigned char)text[n - back];
+
+		if (c < 0x80 || c >= 0xc0)
+			return (c >= 0xc0 && back < 2) || (c >= 0xe0 && back < 3) || (c >= 0xf0 && back < 4) ? back : 0;
+	}
+	return 0;
+}
+
+/* A token may end inside a character: its start waits for the rest, so that a terminal is shown it whole. */
 static bool
 write_bytes(void *ctx, const unsigned char *bytes, size_t n)
 {
-	quote(ctx, (const char *)bytes, n);
+	struct ask *a = ctx;
+
+	while (n > 0) {
+		size_t part = sizeof(a->waiting) - a->n_waiting < n ? sizeof(a->waiting) - a->n_waiting : n, rest;
+
+		memcpy(a->waiting + a->n_waiting, bytes, part);
+		a->n_waiting += part;
+		rest = cut_character(a->waiting, a->n_waiting);
+		quote(a, a->waiting, a->n_waiting - rest);
+		memmove(a->waiting, a->waiting + a->n_waiting - rest, rest);
+		a->n_waiting = rest;
+		bytes += part;
+		n -= part;
+	}
 	return fflush(stdout) == 0;
 }
 
@@ -326,6 +356,7 @@ complete(struct ask *a)
 	free(read);
 	if (s != TTT_OK)
 		return tool_fail(a->t, &err);
+	quote(a, a->waiting, a->n_waiting);
 	putchar('\n');
 	return TOOL_DONE;
 }

@@ -157,7 +157,7 @@ info(struct tool *t, int argc, char **argv)
 		.common = TOOL_MODEL,
 	};
 	bool json = false;
-	int key;
+	int key, status = TOOL_DONE;
 
 	while ((key = tool_option(t, &usage, argc, argv)) != TOOL_END)
 		json = json || key == OPT_JSON;
@@ -167,8 +167,10 @@ info(struct tool *t, int argc, char **argv)
 		struct ttt_state_info about;
 		struct ttt_error err;
 
-		if (ttt_state_info_read(&about, argv[i], &err) != TTT_OK)
-			return tool_fail(t, &err);
+		if (ttt_state_info_read(&about, argv[i], &err) != TTT_OK) {
+			status = tool_fail(t, &err);
+			continue;
+		}
 		if (json) {
 			print_info_json(argv[i], &about);
 			continue;
@@ -179,7 +181,7 @@ info(struct tool *t, int argc, char **argv)
 		if (strcmp(argv[i], "-") != 0)
 			print_inside(t, argv[i]);
 	}
-	return TOOL_DONE;
+	return status;
 }
 
 /* ---------------------------------------------------------------------------------------------- diff */
@@ -260,15 +262,17 @@ verify(struct tool *t, int argc, char **argv)
 	for (int i = optind; i < argc; i++) {
 		bool ok;
 
-		if (ttt_state_verify(argv[i], t->model, &ok, &err) != TTT_OK)
-			return tool_fail(t, &err);
+		if (ttt_state_verify(argv[i], t->model, &ok, &err) != TTT_OK) {
+			status = tool_fail(t, &err);
+			continue;
+		}
 		if (ok) {
 			tool_write_visible(stdout, argv[i], strlen(argv[i]));
 			puts(": ok");
 			continue;
 		}
 		tool_error(t, "%s", err.text);
-		status = TOOL_NO;
+		status = status == TOOL_DONE ? TOOL_NO : status;
 	}
 	return status;
 }

@@ -12,7 +12,8 @@ struct ttt__relevance {
 	struct ttt_session *session;
 	const struct ttt_config *config;
 	struct ttt_encoder *encoder;
-	float *fast;               /* [n_fast] where every passage starts from */
+	float *fast;               /* [n_fast] where every passage starts from, .. */
+	struct ttt__guard guard;   /* .. and with what */
 	struct ttt_ids question, passage;
 	double before;             /* nats of the question with them */
 };
@@ -42,6 +43,7 @@ ttt__relevance_create(struct ttt__relevance **out, const struct ttt_session *bas
 	if (initial)
 		ttt_session_reset_fast(r->session);
 	ttt__session_fast_read(r->session, TTT__FAST_LAST, r->fast);
+	r->guard = ttt__session_guard(r->session);
 	*out = r;
 	return TTT_OK;
 }
@@ -85,6 +87,13 @@ add_loss(void *ctx, const struct ttt_chunk_report *report)
 		*sum += (double)report->nll[i];
 }
 
+static void
+start_over(struct ttt__relevance *r)
+{
+	(void)ttt__session_fast_write(r->session, TTT__FAST_LAST, r->fast, NULL);
+	ttt__session_guard_set(r->session, &r->guard);
+}
+
 /* Nats of the question at the start of a stream, under the fast weights as they are. */
 static enum ttt_status
 question_loss(struct ttt__relevance *r, double *loss, struct ttt_error *err)
@@ -107,7 +116,7 @@ ttt__relevance_question(struct ttt__relevance *r, const char *text, struct ttt_e
 	while (text[n] != '\0')
 		n++;
 	s = encode(r, &r->question, text, n, QUESTION_TOKENS, err);
-	(void)ttt__session_fast_write(r->session, TTT__FAST_LAST, r->fast, NULL);
+	start_over(r);
 	return s == TTT_OK ? question_loss(r, &r->before, err) : s;
 }
 
@@ -135,7 +144,7 @@ ttt__relevance_gain(struct ttt__relevance *r, const char *text, size_t n, double
 		s = fill_chunk(r, err);
 	if (s != TTT_OK || r->question.n == 0)
 		return s;
-	(void)ttt__session_fast_write(r->session, TTT__FAST_LAST, r->fast, NULL);
+	start_over(r);
 	ttt_session_reset_window(r->session);
 	s = ttt_session_feed(r->session, r->passage.id, r->passage.n, &how, err);
 	if (s == TTT_OK)

@@ -163,6 +163,20 @@ more_setup() {
 	[ "${lines[4]}" = "today.txt:1: the kumquat order was cancelled" ]
 }
 
+@test "a text without a newline at its end does not run into the next one of its name" {
+	printf 'the alpha service owns port 4711' | ttt-absorb -u notes
+	printf 'gamma is not alpha' | ttt-absorb -u notes
+	ok ttt-ask -C 0 notes "alpha service port"
+	[ "${lines[0]}" = "-:1: the alpha service owns port 4711" ]
+}
+
+@test "--rank: the order does not depend on what was asked before" {
+	for how in initial absorbed; do
+		ok ttt-ask --json --rank $how "$files/state" "journal queue messages" "where is the journal replayed?" "journal queue messages"
+		[ "${lines[0]}" = "${lines[2]}" ]
+	done
+}
+
 @test "scripts without blanks between words are found by their characters" {
 	printf '\347\274\223\345\255\230\345\244\247\345\260\217\347\224\261\351\205\215\347\275\256\n' >zh # huan cun da xiao you pei zhi
 	ttt-absorb -o s zh

@@ -60,6 +60,11 @@ more_setup() {
 		[ "${#stderr_lines[@]}" -eq 1 ]
 	done
 	refuse nosuch ttt-snapshot verify nosuch
+	for command in verify info; do
+		run --separate-stderr ttt-snapshot $command nosuch "$files/state"
+		[ "$status" -eq 2 ]
+		[[ $output == *"$files/state"* ]]
+	done
 }
 
 @test "verify: a state made in bfloat16 is whole" {

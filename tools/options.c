@@ -15,7 +15,7 @@ static const struct {
 } commons[] = {
 	{ TOOL_MODEL, { 'm', "model", "DIR", "model directory (default: $TTT_MODEL, else the embedded model)" } },
 	{ TOOL_MODEL, { KEY_THREADS, "threads", "N", "threads to use (default: $OMP_NUM_THREADS, else as many as help)" } },
-	{ TOOL_MODEL, { KEY_DEVICE, "device", "NAME", "cpu or cuda (default: cpu)" } },
+	{ TOOL_MODEL, { KEY_DEVICE, "device", "NAME", "what computes: cpu, the only one so far" } },
 	{ TOOL_PRECISION, { KEY_PRECISION, "precision", "TYPE", "of weights that do not learn: f32 (default) or bf16" } },
 	{ TOOL_PROGRESS, { KEY_PROGRESS, "progress", NULL, "show progress even where stderr is no terminal" } },
 	{ 0, { 'q', "quiet", NULL, "no notes and no progress" } },

@@ -9,9 +9,11 @@
 
 enum { OPT_COMPLETE = TOOL_LONG, OPT_TEMPERATURE, OPT_SEED, OPT_RANK, OPT_NO_PASSAGES, OPT_JSON };
 
+enum { CONTEXT = 4 };
+
 static const struct tool_option options[] = {
 	{ 'k', "passages", "N", "at most N passages a question (default: 5)" },
-	{ 'C', "context", "N", "show N lines before and after a passage's best line (default: 4)" },
+	{ 'C', "context", "N", "show N lines around a passage's best one (default: the first whole, 4 of others)" },
 	{ OPT_JSON, "json", NULL, "JSON Lines, an object a question, with whole passages" },
 	{ OPT_RANK, "rank", "HOW", "order passages by words (default), bm25, initial or absorbed" },
 	{ OPT_NO_PASSAGES, "no-passages", NULL, "quote nothing: what the adapted weights go on with after the question" },
@@ -35,7 +37,8 @@ static const struct tool_usage usage = {
 struct ask {
 	struct tool *t;
 	struct ttt_ask_options o;
-	int64_t context, n_token, seed;
+	int64_t context; /* lines around a passage's best one; -1: all of the first passage, CONTEXT of others */
+	int64_t n_token, seed;
 	double temperature;
 	bool json, complete, no_passages;
 	bool visible; /* visible: stdout is a terminal, which quoted text must not steer */
@@ -142,8 +145,9 @@ print_text(const struct ask *a, const char *question, bool several, const struct
 	print_line(a, question, &r->passage[0], r->passage[0].best);
 	for (int64_t i = 0; i < r->n; i++) {
 		const struct ttt_passage *p = &r->passage[i];
-		int64_t first = p->best - a->context > p->start ? p->best - a->context : p->start;
-		int64_t last = p->best + a->context < p->end ? p->best + a->context : p->end;
+		int64_t context = a->context >= 0 ? a->context : i > 0 ? CONTEXT : p->end - p->start;
+		int64_t first = p->best - context > p->start ? p->best - context : p->start;
+		int64_t last = p->best + context < p->end ? p->best + context : p->end;
 
 		printf("\n[%lld] ", (long long)i + 1);
 		tool_write_visible(stdout, p->file, strlen(p->file));
@@ -404,7 +408,7 @@ set_option(struct ask *a, int key)
 int
 cmd_main(struct tool *t, int argc, char **argv)
 {
-	struct ask a = { .t = t, .context = 4, .n_token = 64, .seed = 1, .visible = isatty(STDOUT_FILENO) == 1 };
+	struct ask a = { .t = t, .context = -1, .n_token = 64, .seed = 1, .visible = isatty(STDOUT_FILENO) == 1 };
 	struct ttt_error err;
 	int key, status;
 

@@ -38,6 +38,22 @@ more_setup() {
 	refuse "-k" ttt-ask -k many "$files/state" x
 }
 
+@test "the first passage is shown whole, of others four lines around the best" {
+	{
+		echo "int kumquat_weight(struct fruit *f)" # found by its name
+		echo "{"
+		for i in 1 2 3 4 5 6 7 8 9 10; do echo "	step$i(f);"; done
+		echo "}"
+	} >one.c
+	sed 's/kumquat_weight/kumquat_size/; s/step/part/' one.c >two.c
+	ttt-absorb -o s one.c two.c
+	ok ttt-ask s "kumquat weight"
+	[ "$(printf '%s\n' "$output" | grep -c '^one.c:')" -eq 14 ] # 13 lines, and the answer
+	[ "$(printf '%s\n' "$output" | grep -c '^two.c:')" -eq 5 ]
+	ok ttt-ask -C 2 s "kumquat weight"
+	[ "$(printf '%s\n' "$output" | grep -c '^one.c:')" -eq 4 ]
+}
+
 @test "nothing that bears on it: exit 1, one sentence, no output" {
 	run --separate-stderr ttt-ask "$files/state" "colourless green ideas"
 	show

@@ -447,6 +447,8 @@ enum ttt_status ttt_follow_begin(struct ttt_follow *f, const char *path, void (*
 /* The next new line. A last line without a newline is held back as long as it may still grow. After an error there are no more lines
  * of this file; those that came before count as read. */
 enum ttt_status ttt_follow_next(struct ttt_follow *f, struct ttt_follow_line *line, struct ttt_error *err);
+/* How many notes said that a part could not be read, or not to its end. */
+int64_t ttt_follow_n_failed(const struct ttt_follow *f);
 /* The positions as they are now, behind the last line that ttt_follow_next gave, as JSON; the same positions are the same bytes. Files
  * that were not begun keep theirs. The caller frees *json, *n bytes. */
 enum ttt_status ttt_follow_json(struct ttt_follow *f, char **json, size_t *n, struct ttt_error *err);

@@ -67,14 +67,19 @@ add(struct block *b, const char *file, const char *text, size_t n, int64_t in_fi
 	return TOOL_DONE;
 }
 
-/* A part of a log that cannot be read, or is damaged: its lines may never come. */
+/* A part of a log that cannot be read, or is damaged, is an error: its lines may never come. */
 static void
 note(void *ctx, const char *text)
 {
 	struct digest *d = ctx;
+	int64_t n = ttt_follow_n_failed(ttt_digest_follow(d->d));
 
-	tool_error(d->t, "%s", text);
-	d->n_failed++;
+	if (n > d->n_unread)
+		tool_error(d->t, "%s", text);
+	else
+		tool_note(d->t, "%s", text);
+	d->n_failed += n - d->n_unread;
+	d->n_unread = n;
 }
 
 /* A log that cannot be read is reported and passed over. */

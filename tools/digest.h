@@ -34,6 +34,7 @@ struct digest {
 	int64_t n_beyond;        /* lines of kinds beyond those */
 	struct ttt__names kinds; /* a group's kind to its place */
 	int64_t n_failed;        /* logs that could not be read; each was reported */
+	int64_t n_unread;        /* parts of logs among these */
 };
 
 /* digest-rules.c */

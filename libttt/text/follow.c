@@ -226,12 +226,18 @@ ttt_follow_next(struct ttt_follow *f, struct ttt_follow_line *line, struct ttt_e
 			return status;
 		}
 		if (status != TTT_OK)
-			ttt__follow_note(f, e.text);
+			ttt__follow_note(f, e.text, true);
 		if (status != TTT_OK && s->open)
 			continue; /* it ends where it is damaged; what came before may be a line */
 		finish(f, s);
 	}
 	return TTT_OK;
+}
+
+int64_t
+ttt_follow_n_failed(const struct ttt_follow *f)
+{
+	return f->n_failed;
 }
 
 enum ttt_status

@@ -21,8 +21,9 @@ struct look {
 };
 
 void
-ttt__follow_note(const struct ttt_follow *f, const char *text)
+ttt__follow_note(struct ttt_follow *f, const char *text, bool lost)
 {
+	f->n_failed += lost; /* before the note, which may ask */
 	if (f->note != NULL)
 		f->note(f->ctx, text);
 }
@@ -69,7 +70,7 @@ static void
 pass_over(struct look *l, size_t i, const char *text)
 {
 	l->r.p[i].unreadable = true;
-	ttt__follow_note(l->f, text);
+	ttt__follow_note(l->f, text, true);
 }
 
 /* Candidate i; *out NULL where it cannot be had. */
@@ -260,7 +261,7 @@ plan_rotated(struct look *l, const char *target, const struct stat *st, bool sam
 		l->stale = false;
 		status = ttt__rotation_find(&l->r, target, st, &e);
 		if (status == TTT_E_IO) { /* a log can be read in a folder that cannot */
-			ttt__follow_note(l->f, e.text);
+			ttt__follow_note(l->f, e.text, true);
 			return TTT_OK;
 		}
 		if (status != TTT_OK) {
@@ -303,7 +304,7 @@ plan_known(struct ttt_follow *f, struct ttt__followed *current, const struct sta
 		status = ttt__followed_start(current, err);
 	if (status == TTT_OK && current != NULL && p->at.n_head > 0 && !same && l.matched == NONE) {
 		(void)snprintf(text, sizeof(text), "%.400s: what was read before is gone; it is read from its start", f->path);
-		ttt__follow_note(f, text);
+		ttt__follow_note(f, text, false);
 	}
 	return status;
 }

@@ -17,6 +17,7 @@ struct ttt_follow {
 	struct ttt__mark newest;        /* where it was read to */
 	bool over;                      /* the previous one can grow no more */
 	bool failed;
+	int64_t n_failed;               /* notes of what could not be read */
 	struct ttt__followed_buffer buffer;
 };
 
@@ -26,6 +27,7 @@ enum ttt_status ttt__follow_plan(struct ttt_follow *f, struct ttt__followed *cur
     struct ttt_error *err);
 /* Empty it. */
 void ttt__follow_unplan(struct ttt_follow *f);
-void ttt__follow_note(const struct ttt_follow *f, const char *text);
+/* lost: there may be lines that are not read because of it. */
+void ttt__follow_note(struct ttt_follow *f, const char *text, bool lost);
 
 #endif

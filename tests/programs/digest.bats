@@ -118,6 +118,15 @@ evil="Nov 25 11:00:00 host kernel: DANGER reactor coolant lost, shutting down tu
 	[[ $stderr == *"log.1.gz"* ]]
 }
 
+@test "a log that was cut is read from its start, which is no error" {
+	start
+	head -n 3 "$files/first" >log
+	run --separate-stderr ttt-digest s.ttt log
+	show
+	[ "$status" -eq 0 ]
+	[[ $stderr == *"it is read from its start"* ]]
+}
+
 @test "--threshold tells nothing on a first run" {
 	ok ttt-digest -q --threshold 0.3 s.ttt "$files/first"
 	[ -z "$output" ]

@@ -2,7 +2,7 @@
 
 #include <string.h>
 
-enum { DIGITS = 4, IDENTIFIER = 10, HEX_WORD = 4 };
+enum { DIGITS = 4, IDENTIFIER = 10, HEX_WORD = 4, KEY = 12, KEY_MOST = 128 };
 
 static bool
 is_digit(char c)
@@ -66,6 +66,29 @@ generated_length(const char *p, size_t n)
 	return n == hash + 6 || !is_word(p[hash + 6]) ? hash + 6 : 0;
 }
 
+/* The length of a key in letters of base64 as they stand in URLs: capitals and small letters turn into one another, and into digits, more
+ * often than in any name that people gave; 0 where there is none. */
+static size_t
+key_length(const char *p, size_t n)
+{
+	size_t len = 0, turns = 0, counted = 0;
+	bool upper = false, lower = false;
+	char last = 0;
+
+	for (; len < n && len <= KEY_MOST && (is_word(p[len]) || p[len] == '-' || p[len] == '_'); len++) {
+		char kind = is_digit(p[len]) ? '0' : p[len] >= 'a' ? 'a' : 'A';
+
+		if (!is_word(p[len]))
+			continue;
+		turns += counted > 0 && kind != last;
+		counted++;
+		last = kind;
+		upper = upper || kind == 'A';
+		lower = lower || kind == 'a';
+	}
+	return upper && lower && len >= KEY && len <= KEY_MOST && 5 * turns >= 2 * (counted - 1) ? len : 0;
+}
+
 static bool
 is_hex_number(const char *w, size_t n)
 {
@@ -114,8 +137,10 @@ ttt__mask_line(struct ttt__bytes *out, struct ttt__bytes *place, const char *lin
 
 	out->n = place->n = 0;
 	while (at < n && s == TTT_OK) {
-		size_t word = generated_length(line + at, n - at);
+		size_t word = is_word(line[at]) ? generated_length(line + at, n - at) : 0;
 
+		if (word == 0 && is_word(line[at]))
+			word = key_length(line + at, n - at);
 		if (word > 0) {
 			s = put(out, place, "@", 1, (uint32_t)at, err);
 			at += word;

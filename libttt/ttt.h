@@ -417,6 +417,10 @@ enum ttt_status ttt_ask_create(struct ttt_ask **out, struct ttt_state *s, const 
     struct ttt_error *err);
 void ttt_ask_free(struct ttt_ask *a);
 enum ttt_status ttt_ask_question(struct ttt_ask *a, const char *question, struct ttt_answer *out, struct ttt_error *err);
+/* Of a line [n] of an answer to the last question the part that bears most on it: *n_part bytes from *from on, at most `most`, of whole
+ * characters. All of the line where it is no longer. Errors: TTT_E_MEMORY. */
+enum ttt_status ttt_ask_excerpt(struct ttt_ask *a, const char *line, size_t n, size_t most, size_t *from, size_t *n_part,
+    struct ttt_error *err);
 /* Continue text with the adapted model: up to n tokens, each handed to fn as bytes; stops when fn returns false. temperature 0
  * takes the likeliest token. */
 enum ttt_status ttt_complete(struct ttt_state *s, const char *text, size_t text_n, int64_t n, double temperature, uint64_t seed,

@@ -1,6 +1,5 @@
 /* ttt-ask: answer questions from what a state has absorbed, by quoting it. */
 #include "tools/tool.h"
-#include "tools/ask.h"
 #include "libttt/base.h"
 #include <errno.h>
 #include <stdlib.h>
@@ -9,7 +8,7 @@
 
 enum { OPT_COMPLETE = TOOL_LONG, OPT_TEMPERATURE, OPT_SEED, OPT_RANK, OPT_NO_PASSAGES, OPT_JSON };
 
-enum { CONTEXT = 4 };
+enum { CONTEXT = 4, LINE = 1000 }; /* lines shown around the best one of a passage; bytes shown of a line */
 
 static const struct tool_option options[] = {
 	{ 'k', "passages", "N", "at most N passages a question (default: 5)" },
@@ -77,15 +76,17 @@ line_of(const struct ttt_passage *p, int64_t line, size_t *n)
 }
 
 static void
-print_line(const struct ask *a, const char *question, const struct ttt_passage *p, int64_t line)
+print_line(const struct ask *a, const struct ttt_passage *p, int64_t line)
 {
-	size_t n, n_shown;
-	const char *text = line_of(p, line, &n), *shown = ask_excerpt(text, n, question, &n_shown);
+	size_t n, from = 0, n_part;
+	const char *text = line_of(p, line, &n);
 
+	if (ttt_ask_excerpt(a->ask, text, n, LINE, &from, &n_part, NULL) != TTT_OK)
+		n_part = n; /* then all of it */
 	tool_write_visible(stdout, p->file, strlen(p->file)); /* a name stays on its line */
-	printf(":%lld: %s", (long long)line, shown > text ? "..." : "");
-	quote(a, shown, n_shown);
-	puts(shown + n_shown < text + n ? "..." : "");
+	printf(":%lld: %s", (long long)line, from > 0 ? "..." : "");
+	quote(a, text + from, n_part);
+	puts(from + n_part < n ? "..." : "");
 }
 
 /* ---------------------------------------------------------------------------------------------- answers */
@@ -142,7 +143,7 @@ print_text(const struct ask *a, const char *question, bool several, const struct
 {
 	if (several)
 		print_question(a, question);
-	print_line(a, question, &r->passage[0], r->passage[0].best);
+	print_line(a, &r->passage[0], r->passage[0].best);
 	for (int64_t i = 0; i < r->n; i++) {
 		const struct ttt_passage *p = &r->passage[i];
 		int64_t context = a->context >= 0 ? a->context : i > 0 ? CONTEXT : p->end - p->start;
@@ -153,7 +154,7 @@ print_text(const struct ask *a, const char *question, bool several, const struct
 		tool_write_visible(stdout, p->file, strlen(p->file));
 		printf(":%lld-%lld, score %.2f\n", (long long)p->start, (long long)p->end, p->score);
 		for (int64_t line = first; line <= last; line++)
-			print_line(a, question, p, line);
+			print_line(a, p, line);
 	}
 }
 

@@ -1,5 +1,5 @@
 /* Asking a state: passages by index and cues (rank.c), where asked for reordered by what the model makes of them. */
-#include "libttt/use/rank.h"
+#include "libttt/use/excerpt.h"
 #include "libttt/use/relevance.h"
 
 #include <math.h>
@@ -30,6 +30,8 @@ struct ttt_ask {
 	struct ttt__ranker *ranker;
 	struct ttt__relevance *relevance; /* NULL where words alone give the order */
 	struct ttt_passage *passage;      /* [k] of the last answer */
+	struct ttt__question question;    /* the last one, .. */
+	struct ttt__ranking ranking;      /* .. and what it found */
 };
 
 static enum ttt_status
@@ -135,30 +137,36 @@ reorder(struct ttt_ask *a, const char *question, struct ttt__candidate *p, int64
 enum ttt_status
 ttt_ask_question(struct ttt_ask *a, const char *question, struct ttt_answer *out, struct ttt_error *err)
 {
-	struct ttt__question q;
-	struct ttt__ranking r = { .n = 0 };
+	struct ttt__question *q = &a->question;
+	struct ttt__ranking *r = &a->ranking;
 	struct ttt_passage *p;
 	int64_t k = a->options.k;
 	bool bm25 = a->options.rank == TTT_RANK_BM25;
-	enum ttt_status s = ttt__question_parse(&q, a->index, bm25 ? NULL : a->thesaurus, question, err);
+	enum ttt_status s = ttt__question_parse(q, a->index, bm25 ? NULL : a->thesaurus, question, err);
 
 	if (s == TTT_OK)
-		s = ttt__rank(a->ranker, &q, k > RANKED_K ? k : RANKED_K, bm25, &r, err);
+		s = ttt__rank(a->ranker, q, k > RANKED_K ? k : RANKED_K, bm25, r, err);
 	if (s == TTT_OK && a->relevance != NULL && k > 1)
-		s = reorder(a, question, r.p, r.n < REORDERED_K ? r.n : REORDERED_K, err);
+		s = reorder(a, question, r->p, r->n < REORDERED_K ? r->n : REORDERED_K, err);
 	if (s != TTT_OK)
 		return s;
-	for (int64_t i = 1; i < r.n; i++) /* scores fall along an answer */
-		r.p[i].score = fmin(r.p[i].score, r.p[i - 1].score);
-	k = k < r.n ? k : r.n;
+	for (int64_t i = 1; i < r->n; i++) /* scores fall along an answer */
+		r->p[i].score = fmin(r->p[i].score, r->p[i - 1].score);
+	k = k < r->n ? k : r->n;
 	p = ttt__grow(a->passage, (size_t)k, sizeof(*p));
 	if (p == NULL)
 		return ttt__fail_memory(err, "answer");
 	a->passage = p;
 	for (int64_t i = 0; i < k; i++) {
-		p[i] = r.p[i].shown;
-		p[i].score = r.p[i].score;
+		p[i] = r->p[i].shown;
+		p[i].score = r->p[i].score;
 	}
-	*out = (struct ttt_answer){ .passage = p, .n = k, .bears = k > 0 && r.evidence >= a->options.floor };
+	*out = (struct ttt_answer){ .passage = p, .n = k, .bears = k > 0 && r->evidence >= a->options.floor };
 	return s;
+}
+
+enum ttt_status
+ttt_ask_excerpt(struct ttt_ask *a, const char *line, size_t n, size_t most, size_t *from, size_t *n_part, struct ttt_error *err)
+{
+	return ttt__line_excerpt(from, n_part, most, a->index, &a->question, &a->ranking, line, n, err);
 }

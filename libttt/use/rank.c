@@ -8,8 +8,8 @@
  * A form of the term that no stemmer joins ("written") counts as itself. A synonym's idf is at most that of its
  * term. file is the sum over own terms of ln((F + 1) / files with the term) when the passage's file has it
  * anywhere, SYNONYM times the same of its best synonym otherwise, F files; name is the sum of the idf of own terms
- * in the file's base name. A document that a later one of its name replaced has OLDER of its score. The constants were chosen on questions over C source and manual pages and are flat
- * around their values. */
+ * in the file's base name. A document that a later one of its name replaced has OLDER of its score. The constants
+ * were chosen on questions over C source and manual pages and are flat around their values. */
 #include "libttt/use/rank.h"
 #include "libttt/use/cues.h"
 #include "libttt/use/shown.h"
@@ -327,7 +327,7 @@ score_passage(const struct search *s, int64_t first, int n, const uint32_t *coun
 		if (s->q->error && ttt__has_errno(text, n_text))
 			p.score += W_ERROR;
 	}
-	if (s->r->older[s->r->corpus->unit[first].file])
+	if (!s->bm25 && s->r->older[s->r->corpus->unit[first].file])
 		p.score *= OLDER;
 	s->out->evidence = fmax(s->out->evidence, evidence(s, count));
 	return ttt__bytes_add(&s->r->found, &p, sizeof(p), err);
@@ -348,13 +348,51 @@ compare(const void *a, const void *b)
 	return x->first > y->first ? -1 : x->first < y->first;
 }
 
-/* b shows lines of a, or says the same elsewhere (a licence at the head of every file). */
+static bool
+has_line(const struct ttt_passage *p, const char *line, size_t n)
+{
+	const char *at = p->text, *end = p->text + p->n;
+
+	while (at < end) {
+		const char *stop = memchr(at, '\n', (size_t)(end - at));
+		size_t len = (size_t)((stop != NULL ? stop : end) - at);
+
+		if (len == n && memcmp(at, line, n) == 0)
+			return true;
+		at += len + 1;
+	}
+	return false;
+}
+
+/* More than half of b's lines stand in a: another version of it. */
+static bool
+is_version(const struct ttt_passage *a, const struct ttt_passage *b)
+{
+	const char *at = b->text, *end = b->text + b->n;
+	int64_t n_line = 0, n_same = 0;
+
+	while (at < end) {
+		const char *stop = memchr(at, '\n', (size_t)(end - at));
+		size_t len = (size_t)((stop != NULL ? stop : end) - at);
+
+		if (!ttt__is_blank(at, len)) {
+			n_line++;
+			n_same += has_line(a, at, len);
+		}
+		at += len + 1;
+	}
+	return 2 * n_same > n_line;
+}
+
+/* b shows lines of a, or of another version of it, or says the same elsewhere (a licence at the head of every file). */
 static bool
 repeats(const struct ttt_passage *a, const struct ttt_passage *b)
 {
 	if (a->n == b->n && memcmp(a->text, b->text, a->n) == 0)
 		return true;
-	return a->file == b->file && a->start <= b->end && b->start <= a->end; /* names are kept a document: one may have come twice */
+	if (strcmp(a->file, b->file) != 0 || a->start > b->end || b->start > a->end)
+		return false;
+	return a->file == b->file || is_version(a, b); /* names are kept a document: one may have come twice */
 }
 
 static enum ttt_status

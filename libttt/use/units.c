@@ -81,7 +81,8 @@ ttt__corpus_add(struct ttt__corpus *c, const char *name, int64_t first_line, con
 	if (n == 0)
 		return TTT_OK;
 	/* a line goes on in the next record only where the one before was full; else another text of this name begins */
-	if (f == NULL || f->line_end != first_line || (first_line == 1 && f->n_byte % TTT__RECORD_MAX != 0) || strcmp(ttt__corpus_name(c, (int32_t)c->n_file - 1), name) != 0) {
+	if (f == NULL || f->line_end != first_line || (first_line == 1 && f->n_byte % TTT__RECORD_MAX != 0) ||
+	    strcmp(ttt__corpus_name(c, (int32_t)c->n_file - 1), name) != 0) {
 		f = NULL;
 		s = open_file(&f, c, name, first_line, err);
 		if (f == NULL)

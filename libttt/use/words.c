@@ -39,7 +39,7 @@ delete(Fts5Tokenizer *t)
 	free(t);
 }
 
-/* Scripts that put no blanks between words: every character counts as one. */
+/* Chinese and Japanese put no blanks between words: every character counts as one. */
 static bool
 stands_alone(utf8proc_int32_t code)
 {

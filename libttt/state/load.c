@@ -192,7 +192,7 @@ ttt__load_pending(struct ttt__reader *r, struct ttt_state *s, struct ttt_error *
 	(void)snprintf(want, sizeof(want), "ttt-pending %" PRId64 " %" PRId64, i->n_pending_byte, i->n_pending_token);
 	if (strcmp(line, want) != 0)
 		return ttt__reader_fail(r, "does not begin as manifest.json says", err);
-	if (s->encoder != NULL && i->n_byte > i->n_pending_byte)
+	if (s->encoder != NULL && r->manifest->begun)
 		ttt_encoder_continue(s->encoder);
 	status = restore_encoder(r, s, (size_t)i->n_pending_byte, err);
 	if (status != TTT_OK)

@@ -87,7 +87,7 @@ pack(const struct ttt__manifest *m)
 {
 	const struct ttt_state_info *i = &m->info;
 
-	return json_pack("{s:s, s:i, s:{s:s, s:s}, s:{s:s, s:o}, s:{s:I, s:I, s:I, s:I, s:I, s:I, s:I}, "
+	return json_pack("{s:s, s:i, s:{s:s, s:s}, s:{s:s, s:o}, s:{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:b}, "
 	    "s:{s:b, s:I, s:I, s:I, s:b}, s:{s:I, s:I, s:o}, s:{s:o, s:o, s:o, s:s}, s:{s:I, s:I, s:I, s:I}, s:{s:I}, s:o, s:s, s:o, s:s}",
 	    "format", "ttt-state", "version", TTT__STATE_VERSION,
 	    "model", "name", i->model_name, "checksum", i->model_checksum,
@@ -95,7 +95,7 @@ pack(const struct ttt__manifest *m)
 	    "stream", "tokens", (json_int_t)i->n_token, "bytes", (json_int_t)i->n_byte,
 	    "chunks", (json_int_t)i->n_chunk, "pending_tokens", (json_int_t)i->n_pending_token,
 	    "pending_bytes", (json_int_t)i->n_pending_byte, "sources", (json_int_t)i->n_source,
-	    "line", (json_int_t)m->line,
+	    "line", (json_int_t)m->line, "begun", (int)m->begun,
 	    "passages", "kept", (int)m->keeps_passages, "max", (json_int_t)m->passages_max,
 	    "records", (json_int_t)i->n_passage_record, "bytes", (json_int_t)i->n_passage_byte,
 	    "open", (int)m->open_record,

@@ -17,6 +17,7 @@ struct ttt__manifest {
 	uint64_t passages_max;
 	bool open_record;      /* the last record of passages may still grow */
 	int64_t line;          /* of the next byte of the last source */
+	bool begun;            /* what comes is not the start of a text */
 	int64_t curve_stride, curve_partial;
 	double curve_sum;
 	int64_t n_noisy;       /* chunks of noise at the end of the stream; 0: none, and no good weights are kept */

@@ -163,6 +163,9 @@ read_info(struct reader *r, struct ttt__manifest *m)
 	i->n_pending_byte = integer(r, "stream", "pending_bytes", 0);
 	i->n_source = integer(r, "stream", "sources", 0);
 	m->line = integer(r, "stream", "line", 1);
+	m->begun = i->n_byte > i->n_pending_byte; /* so it is but where ids came between texts, which older states do not tell */
+	if (json_object_get(json_object_get(r->root, "stream"), "begun") != NULL)
+		m->begun = boolean(r, "stream", "begun");
 	m->keeps_passages = boolean(r, "passages", "kept");
 	m->passages_max = (uint64_t)between(r, "passages", "max", 0, INT64_MAX);
 	i->n_passage_record = integer(r, "passages", "records", 0);

@@ -2,7 +2,6 @@
 #include <archive.h>
 #include <archive_entry.h>
 #include <errno.h>
-#include <locale.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -32,6 +31,7 @@ ttt__archive_open(struct ttt__stream *s, const char *path, struct ttt_error *err
 	if (status != TTT_OK)
 		return status;
 	s->is_archive = true;
+	s->names = newlocale(LC_CTYPE_MASK, "C.UTF-8", (locale_t)0);
 	status = ttt__stream_filters(s, err);
 	if (status == TTT_OK && (archive_read_support_format_tar(s->a) != ARCHIVE_OK ||
 	    archive_read_support_format_cpio(s->a) != ARCHIVE_OK ||
@@ -47,7 +47,16 @@ ttt__archive_open(struct ttt__stream *s, const char *path, struct ttt_error *err
 	return status;
 }
 
-/* The next regular member. In some formats the last of several links to a file has its bytes, and the others none. */
+/* A link to a file that was there: passed over, but in cpio's newer formats, where the last of several links has the bytes. */
+static bool
+is_link(const struct ttt__stream *s, struct archive_entry *e)
+{
+	int format = archive_format(s->a);
+
+	return archive_entry_hardlink(e) != NULL && (archive_entry_size(e) == 0 ||
+	    (format != ARCHIVE_FORMAT_CPIO_SVR4_NOCRC && format != ARCHIVE_FORMAT_CPIO_SVR4_CRC));
+}
+
 static int
 next_file(struct ttt__stream *s, struct archive_entry **e, const char **name)
 {
@@ -55,7 +64,7 @@ next_file(struct ttt__stream *s, struct archive_entry **e, const char **name)
 
 	while ((r = archive_read_next_header(s->a, e)) == ARCHIVE_OK || r == ARCHIVE_WARN) {
 		*name = archive_entry_pathname(*e);
-		if (archive_entry_filetype(*e) == AE_IFREG && (archive_entry_hardlink(*e) == NULL || archive_entry_size(*e) > 0))
+		if (archive_entry_filetype(*e) == AE_IFREG && !is_link(s, *e))
 			break;
 	}
 	return r;
@@ -64,16 +73,14 @@ next_file(struct ttt__stream *s, struct archive_entry **e, const char **name)
 enum ttt_status
 ttt__archive_next(struct ttt__stream *s, const char **name, struct ttt_error *err)
 {
-	/* libarchive gives names in the caller's encoding, and none where that has no such letters. */
-	locale_t own = newlocale(LC_CTYPE_MASK, "C.UTF-8", (locale_t)0), before = uselocale(own);
+	/* libarchive gives names in the caller's encoding, and none where that has no such letters; without a locale the caller's stays */
+	locale_t before = uselocale(s->names);
 	struct archive_entry *e = NULL;
 	char text[TTT__EXCERPT];
 	const char *path = NULL;
 	int r = next_file(s, &e, &path);
 
 	(void)uselocale(before);
-	if (own != (locale_t)0)
-		freelocale(own);
 	*name = NULL;
 	if (r == ARCHIVE_EOF)
 		return TTT_OK;

@@ -105,6 +105,12 @@ ttt_encoder_continue(struct ttt_encoder *e)
 	ttt__splitter_continue(e->splitter);
 }
 
+bool
+ttt__encoder_begun(const struct ttt_encoder *e)
+{
+	return ttt__splitter_begun(e->splitter);
+}
+
 const unsigned char *
 ttt_encoder_pending(const struct ttt_encoder *e, size_t *n)
 {

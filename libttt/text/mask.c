@@ -43,7 +43,7 @@ generated_length(const char *p, size_t n)
 	/* without vowels and the digits like letters, as that generator has them */
 	static const char safe[] = "bcdfghjklmnpqrstvwxz2456789";
 	static const size_t uuid[] = {8, 4, 4, 4, 12};
-	size_t at = 0, hash = 0;
+	size_t at = 0, hash = 0, letters = 0;
 
 	for (size_t i = 0; i < 5; i++) {
 		size_t len = 0;
@@ -57,8 +57,8 @@ generated_length(const char *p, size_t n)
 			return at - 1;
 	}
 	while (hash < n && strchr(safe, p[hash]) != NULL && p[hash] != '\0')
-		hash++;
-	if (hash < 8 || hash > 10 || n < hash + 6 || p[hash] != '-')
+		letters += !is_digit(p[hash++]);
+	if (hash < 8 || hash > 10 || n < hash + 6 || p[hash] != '-' || letters == 0) /* without letters it is a number */
 		return 0;
 	for (size_t i = hash + 1; i < hash + 6; i++)
 		if (p[i] == '\0' || strchr(safe, p[i]) == NULL)

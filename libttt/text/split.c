@@ -374,6 +374,12 @@ ttt__splitter_continue(struct ttt__splitter *s)
 	s->begun = true;
 }
 
+bool
+ttt__splitter_begun(const struct ttt__splitter *s)
+{
+	return s->begun;
+}
+
 const unsigned char *
 ttt__splitter_pending(const struct ttt__splitter *s, size_t *n)
 {

@@ -21,6 +21,9 @@ enum ttt_status ttt__splitter_feed(struct ttt__splitter *s, const void *bytes, s
 enum ttt_status ttt__splitter_end(struct ttt__splitter *s, struct ttt_error *err);
 /* The stream began earlier: what comes next is not its start, which matters to tokenizers that put a blank there. */
 void ttt__splitter_continue(struct ttt__splitter *s);
+bool ttt__splitter_begun(const struct ttt__splitter *s);
+/* Whether tokens have been made since the encoder was new or its text ended. */
+bool ttt__encoder_begun(const struct ttt_encoder *e);
 const unsigned char *ttt__splitter_pending(const struct ttt__splitter *s, size_t *n);
 
 #endif

@@ -227,6 +227,8 @@ ttt__stream_close(struct ttt__stream *s)
 		return;
 	if (s->a != NULL)
 		archive_read_free(s->a);
+	if (s->names != (locale_t)0)
+		freelocale(s->names);
 	if (s->own && s->fd >= 0)
 		close(s->fd);
 	free(s->label);

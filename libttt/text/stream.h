@@ -2,6 +2,8 @@
  * member by member. Private. */
 #ifndef TTT_TEXT_STREAM_H
 #define TTT_TEXT_STREAM_H
+#include <locale.h>
+
 #include "libttt/base.h"
 
 struct archive;
@@ -14,6 +16,7 @@ struct ttt__stream {
 	char *label;        /* in errors */
 	struct archive *a;  /* NULL: plain bytes */
 	bool is_archive;
+	locale_t names;     /* in which an archive's members are named; 0: the caller's */
 	bool ended;         /* what is read has come to its end */
 	bool sparse;        /* a member with holes, which are NUL bytes without number */
 	int error;          /* errno of a read that failed below libarchive */

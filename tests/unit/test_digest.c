@@ -23,6 +23,7 @@ test_mask(void **state)
 	    {"request 1b4e28ba-2fa1-11d2-adca-abcdefabcdef: ok", "request @: ok"},
 	    {"face-beef-cafe deadbeef-dead-beef-dead-beefdeadbeefs", "face-beef-cafe deadbeef-dead-beef-dead-beefdeadbeefs"},
 	    {"pod web-7d9f8b6c5d-x2v9k, db-tree-shrub", "pod web-@, db-tree-shrub"},
+	    {"order 45872946-52749 failed", "order 0000-0000 failed"},
 	    {"key=sess:mR4t-Zq8_VhXw2Lk9 ok", "key=sess:@ ok"},
 	    {"OrderService-PaymentClient getHTTPResponse2Code X-Forwarded-For", "OrderService-PaymentClient getHTTPResponse0Code X-Forwarded-For"},
 	    {"\xff\x01 na\xc3\xafve", "\xff\x01 na\xc3\xafve"},

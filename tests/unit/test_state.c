@@ -340,7 +340,7 @@ test_sources(void **state)
 {
 	enum { NAME = 4000, MANY = TTT__NAMES_MAX / NAME + 100 };
 	struct fixture *f = *state;
-	const struct ttt_state_options few = { .passages_max = 300 };
+	const struct ttt_state_options few = { .passages_max = 450 };
 	struct ttt_state *s = absorbed(f, &few, "first", 0, 100, 100), *t;
 	char name[NAME + 1];
 	const char *earlier, *last;
@@ -351,8 +351,15 @@ test_sources(void **state)
 	memset(name, 'n', NAME);
 	name[NAME] = '\0';
 	for (int i = 0; i < MANY; i++) {
+		size_t before = s->sources.n;
+
 		name[NAME - 1] = (char)('0' + i % 10);
 		assert_ok(ttt_state_source(s, name, &err), &err);
+		if (s->sources.n <= before) { /* folded: the one before this one stays, and its text may go on */
+			assert_int_equal(s->sources.n, 4);
+			assert_true(s->sources.p[2].name[NAME - 1] == '0' + (i - 1) % 10);
+			assert_int_equal(s->passages.source, 3);
+		}
 		if (i >= MANY - 3)
 			assert_ok(ttt_state_absorb(s, f->text, 100, NULL, NULL, &err), &err);
 	}
@@ -365,6 +372,8 @@ test_sources(void **state)
 	assert_true(n == 0 && n_last == 100);
 	assert_true(ttt_state_source_at(t, 1, &earlier, &n));
 	assert_string_equal(earlier, "first");
+	assert_true(ttt_state_record_next(t, &cursor, &r, &err));
+	assert_string_equal(r.name, "first");
 	for (int i = MANY - 3; i < MANY; i++) {
 		assert_true(ttt_state_record_next(t, &cursor, &r, &err));
 		assert_true(r.n == 100 && r.name[NAME - 1] == '0' + i % 10);
@@ -404,6 +413,21 @@ test_prefix_blank(void **state)
 		ttt_state_free(a);
 		ttt_state_free(c);
 	}
+	/* ids between two texts: the second one starts anew, in a state taken up there as in one that was not */
+	for (int turn = 0; turn < 2; turn++) {
+		struct ttt_state *a = absorbed(&blank, NULL, "a", 0, 20, 20);
+
+		assert_ok(ttt_state_absorb_ids(a, (const int32_t[]){ 7, 8, 9 }, 3, NULL, NULL, &err), &err);
+		if (turn == 1) {
+			save(a, in(f->dir, "part.ttt"), TTT_COMPRESS_NONE, false);
+			ttt_state_free(a);
+			a = opened(&blank, in(f->dir, "part.ttt"), NULL);
+		}
+		assert_ok(ttt_state_absorb(a, "x (y", 4, NULL, NULL, &err), &err);
+		save(a, in(f->dir, turn == 0 ? "whole.ttt" : "joined.ttt"), TTT_COMPRESS_NONE, false);
+		ttt_state_free(a);
+	}
+	assert_same_file(in(f->dir, "joined.ttt"), in(f->dir, "whole.ttt"));
 	ttt_model_free(blank.model);
 }
 

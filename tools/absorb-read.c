@@ -191,7 +191,7 @@ absorb_text(struct absorb *a)
 	}
 	tool_progress_end(&a->progress);
 	if (a->n_passed > NOTES && !a->t->verbose)
-		tool_note(a->t, "%lld more files were skipped (-v names them)", (long long)(a->n_passed - NOTES));
+		tool_note(a->t, "skipped %lld more (-v names all)", (long long)(a->n_passed - NOTES));
 	if (s != TTT_OK)
 		return tool_fail(a->t, &err);
 	return a->n_absorbed == 0 ? nothing(a, a->n_name > 0 ? a->name[0] : "-", a->n_name) : TOOL_DONE;

@@ -8,7 +8,7 @@
 #include "libttt/text/names.h"
 #include "tools/digest.h"
 
-enum { REPORT_BYTES = 256 << 20, LINE_BYTES = 1 << 16 };
+enum { REPORT_BYTES = 256 << 20 };
 
 static int
 accept_text(struct digest *d, const char *text, size_t n)
@@ -18,7 +18,7 @@ accept_text(struct digest *d, const char *text, size_t n)
 
 	/* what is no line of a log by itself was not reported as one: JSON made by others, or text that grew in being made UTF-8 */
 	n = newline != NULL ? (size_t)(newline - text) : n;
-	n = n > LINE_BYTES ? LINE_BYTES : n;
+	n = n > DIGEST_LINE ? DIGEST_LINE : n;
 	return ttt_digest_accept(d->d, text, n, &err) == TTT_OK ? TOOL_DONE : tool_fail(d->t, &err);
 }
 
@@ -79,16 +79,18 @@ row_text(char *row)
 	return NULL;
 }
 
-/* digest-report.c shows so much of a line, or a little less in a mail. */
+/* Does the row, of which n bytes are text, end where digest-report.c cut it? A mail's is cut in whole characters. */
 static bool
-is_cut(const char *text, size_t n)
+is_cut(const char *row, const char *text, size_t n)
 {
-	return n >= 600 && memcmp(text + n - 3, "...", 3) == 0;
+	size_t all = (size_t)(text - row) + n;
+
+	return n > 3 && memcmp(text + n - 3, "...", 3) == 0 && (n >= DIGEST_TEXT + 3 || (all > DIGEST_MAIL - 4 && all <= DIGEST_MAIL));
 }
 
 /* The line as it is, and where something in it was made visible also as it was. */
 static int
-accept_row(struct digest *d, char *text)
+accept_row(struct digest *d, const char *row, char *text, int64_t *n_accepted)
 {
 	static const char alike[] = " alike)";
 	size_t n = strlen(text);
@@ -100,11 +102,12 @@ accept_row(struct digest *d, char *text)
 		if (open != NULL && open - text >= 2 && open[-1] == ' ' && open[-2] == ' ')
 			n = (size_t)(open - text) - 2;
 	}
-	if (is_cut(text, n)) {
+	if (is_cut(row, text, n)) {
 		tool_error(d->t, "%s: a row was shown cut, and is not learned: accept it from --json", d->accept);
 		d->n_failed++;
 		return TOOL_DONE;
 	}
+	++*n_accepted;
 	status = accept_text(d, text, n);
 	if (status == TOOL_DONE && memchr(text, '\\', n) != NULL) {
 		n = unescape(text, n);
@@ -125,8 +128,8 @@ accept_line(struct digest *d, char *line, int64_t *n_accepted)
 	if (json_is_string(text))
 		status = accept_text(d, json_string_value(text), json_string_length(text));
 	else if (plain != NULL)
-		status = accept_row(d, plain);
-	*n_accepted += json_is_string(text) || plain != NULL;
+		status = accept_row(d, line, plain, n_accepted);
+	*n_accepted += json_is_string(text);
 	json_decref(row);
 	return status;
 }
@@ -163,7 +166,7 @@ digest_accept(struct digest *d)
 	}
 	empty = b.n == 2; /* a run that had nothing to report */
 	ttt__bytes_free(&b);
-	if (status == TOOL_DONE && n_accepted == 0 && !empty) {
+	if (status == TOOL_DONE && n_accepted == 0 && d->n_failed == 0 && !empty) {
 		tool_error(d->t, "%s: has no rows of a report", d->accept);
 		return TOOL_TROUBLE;
 	}

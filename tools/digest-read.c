@@ -9,7 +9,7 @@
 
 #include "tools/digest.h"
 
-enum { BLOCK_LINES = 256, BLOCK_BYTES = 1 << 20, LINE_BYTES = 1 << 16 };
+enum { BLOCK_LINES = 256, BLOCK_BYTES = 1 << 20 };
 
 struct block {
 	struct digest *d;
@@ -126,7 +126,7 @@ read_stream(struct block *b, FILE *f, const char *name, bool journal)
 			if (ttt_digest_set_cursor(b->d->d, text + strlen(cursor), &err) != TTT_OK)
 				status = tool_fail(b->d->t, &err);
 		} else {
-			status = add(b, name, text, n < LINE_BYTES ? (size_t)n : LINE_BYTES, b->n_new + 1);
+			status = add(b, name, text, n < DIGEST_LINE ? (size_t)n : DIGEST_LINE, b->n_new + 1);
 		}
 	}
 	free(text);

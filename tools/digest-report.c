@@ -6,12 +6,12 @@
 
 #include "tools/digest.h"
 
-enum { GROUPS = 10000, TEXT_BYTES = 1000, MAIL_BYTES = 970 }; /* kinds kept; of a line's text that is shown to people; of a row in a mail, its count apart */
+enum { GROUPS = 10000 }; /* kinds kept */
 
 static void
 write_marked(FILE *f, const struct digest *d, const struct ttt_digest_line *x)
 {
-	size_t n = x->n < TEXT_BYTES ? x->n : TEXT_BYTES, at = 0;
+	size_t n = x->n < DIGEST_TEXT ? x->n : DIGEST_TEXT, at = 0;
 
 	for (int i = 0; i < x->n_mark && d->color && x->mark[i].end <= n; i++) {
 		tool_write_visible(f, x->text + at, x->mark[i].start - at);
@@ -83,8 +83,8 @@ write_mailed(const struct digest *d, const char *file, int64_t in_file, const st
 		tool_error(d->t, "the report: out of memory");
 		return TOOL_TROUBLE;
 	}
-	if (n > MAIL_BYTES) {
-		for (n = MAIL_BYTES - 3; n > 0 && ((unsigned char)text[n] & 0xc0) == 0x80;)
+	if (n > DIGEST_MAIL) {
+		for (n = DIGEST_MAIL - 3; n > 0 && ((unsigned char)text[n] & 0xc0) == 0x80;)
 			n--;
 		fwrite(text, 1, n, stdout);
 		fputs("...", stdout);

@@ -4,6 +4,12 @@
 #include "libttt/text/vocab.h"
 #include "tools/tool.h"
 
+enum {
+	DIGEST_LINE = 1 << 16, /* bytes of a line that are read */
+	DIGEST_TEXT = 1000,    /* of them that text shows, and "..." */
+	DIGEST_MAIL = 970      /* bytes of a row in a mail, the "..." of one that was cut included, its count not */
+};
+
 struct digest_rules; /* lines that are left out, as PCRE2 patterns */
 
 struct digest_group { /* alike novel lines */

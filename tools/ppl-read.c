@@ -184,7 +184,7 @@ text_end(struct ppl *p, enum ttt_status s, const struct ttt_error *err)
 {
 	if (s != TTT_OK)
 		return tool_fail(p->t, err);
-	if (p->n_document == 0 && p->n_failed == 0) {
+	if (p->total.n_token == 0 && p->n_failed + p->n_empty == 0) {
 		tool_error(p->t, "%s: nothing to score: no text was found", p->n_name > 0 ? p->name[0] : "-");
 		return TOOL_TROUBLE;
 	}

@@ -1,6 +1,7 @@
 /* ttt-train run: the documents held out. The list of their names is kept in the run's directory, so that it resumes without the file. */
 #include "tools/train.h"
 #include "libttt/file.h"
+#include "libttt/text/vocab.h"
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -8,12 +9,12 @@
 
 enum { LIST_MAX = 1 << 26 }; /* bytes of a list of names */
 
-enum ttt_status
-train_copy(const char *from, const char *to, size_t max, struct ttt_error *err)
+static enum ttt_status
+copy(const char *from, const char *to, struct ttt_error *err)
 {
 	struct ttt__bytes b = { 0 };
 	struct ttt__replace r;
-	enum ttt_status s = ttt__file_read(&b, from, max, err);
+	enum ttt_status s = ttt__file_read(&b, from, LIST_MAX, err);
 
 	if (s == TTT_OK)
 		s = ttt__replace_open(&r, to, err);
@@ -46,41 +47,45 @@ train_held_keep(const char *list, const char *dir, struct ttt_error *err)
 	enum ttt_status s = kept == NULL ? ttt__fail_memory(err, "a path") : TTT_OK;
 
 	if (s == TTT_OK && strcmp(list, kept) != 0)
-		s = train_copy(list, kept, LIST_MAX, err);
+		s = copy(list, kept, err);
 	free(kept);
 	return s;
 }
 
-static bool
-has_document(const struct ttt__data *d, const char *name)
+/* Names of the list that no document has. */
+static enum ttt_status
+note_missing(struct tool *t, const struct ttt__data *d, const char *list, struct ttt_error *err)
 {
-	for (int64_t i = 0; i < d->n_document; i++)
-		if (strcmp(d->document[i].name, name) == 0)
-			return true;
-	return false;
-}
-
-enum ttt_status
-train_held_note(struct tool *t, const struct ttt__data *d, const char *list, struct ttt_error *err)
-{
-	FILE *f = list != NULL ? fopen(list, "re") : NULL;
+	struct ttt__names names = { 0 };
+	enum ttt_status s = ttt__names_reserve(&names, (size_t)d->n_document, err);
+	FILE *f = fopen(list, "re");
 	char *line = NULL;
 	size_t capacity = 0;
-	int64_t n_held = 0;
 
-	if (list != NULL && f == NULL)
-		return ttt__fail(err, TTT_E_IO, "%s: cannot open: %s", list, strerror(errno));
-	for (int64_t i = 0; i < d->n_document; i++)
-		n_held += d->document[i].held;
-	if (n_held == 0)
-		tool_note(t, "none of %lld documents is held out", (long long)d->n_document);
-	for (ssize_t n; f != NULL && (n = getline(&line, &capacity, f)) > 0;) {
+	if (s == TTT_OK && f == NULL)
+		s = ttt__fail(err, TTT_E_IO, "%s: cannot open: %s", list, strerror(errno));
+	for (int64_t i = 0; i < d->n_document && s == TTT_OK; i++)
+		(void)ttt__names_add(&names, d->document[i].name, strlen(d->document[i].name), 0);
+	for (ssize_t n; s == TTT_OK && (n = getline(&line, &capacity, f)) > 0;) {
 		line[strcspn(line, "\n")] = '\0';
-		if (line[0] != '\0' && !has_document(d, line))
+		if (line[0] != '\0' && ttt__names_find(&names, line, strlen(line)) < 0)
 			tool_note(t, "%s: no document is named '%s'", list, line);
 	}
 	free(line);
 	if (f != NULL)
 		fclose(f);
-	return TTT_OK;
+	ttt__names_free(&names);
+	return s;
+}
+
+enum ttt_status
+train_held_note(struct tool *t, const struct train_options *o, const struct ttt__data *d, const char *list, struct ttt_error *err)
+{
+	int64_t n_held = 0;
+
+	for (int64_t i = 0; i < d->n_document; i++)
+		n_held += d->document[i].held;
+	if (n_held == 0 && (o->held_out > 0 || list != NULL))
+		tool_note(t, "none of %lld documents is held out", (long long)d->n_document);
+	return list != NULL ? note_missing(t, d, list, err) : TTT_OK;
 }

@@ -24,6 +24,7 @@ struct run {
 	int32_t *ids;              /* [batch, seq + 1] */
 	FILE *log;
 	double seconds;            /* of earlier runs, by the log */
+	bool begun;                /* it has settings from before */
 	bool evaluated;            /* the log ends with scores of held-out documents */
 	double started;
 	double bytes_per_token;
@@ -44,22 +45,6 @@ fail_system(struct ttt_error *err, const char *path, const char *what)
 	return ttt__fail(err, TTT_E_IO, "%s: cannot %s: %s", path, what, strerror(errno));
 }
 
-/* Copy a file of the starting model; one that is not there is left out where that is allowed. */
-static enum ttt_status
-copy(const char *from_dir, const char *to_dir, const char *name, bool optional, struct ttt_error *err)
-{
-	char *from = train_path(from_dir, name), *to = train_path(to_dir, name);
-	enum ttt_status s = TTT_OK;
-
-	if (from == NULL || to == NULL)
-		s = ttt__fail_memory(err, name);
-	else if (!(optional && access(from, F_OK) != 0))
-		s = train_copy(from, to, (size_t)1 << 30, err);
-	free(from);
-	free(to);
-	return s;
-}
-
 static enum ttt_status
 make_directory(const char *path, struct ttt_error *err)
 {
@@ -71,8 +56,8 @@ make_directory(const char *path, struct ttt_error *err)
 static enum ttt_status
 open_directory(struct run *r, struct ttt_error *err)
 {
-	const char *start = r->t->model_dir;
 	enum ttt_status s = TTT_OK;
+	bool own;
 
 	r->shards = train_path(r->dir, "shards");
 	r->model = train_path(r->dir, "model");
@@ -80,7 +65,10 @@ open_directory(struct run *r, struct ttt_error *err)
 	r->weights = train_path(r->dir, "model/model.safetensors");
 	if (!r->shards || !r->model || !r->checkpoint || !r->weights)
 		return ttt__fail_memory(err, "a run");
-	if (access(r->weights, F_OK) != 0 && start == NULL) {
+	own = access(r->weights, F_OK) == 0;
+	if (own && !r->begun)
+		return ttt__fail(err, TTT_E_USAGE, "%s: is there already, and of no run: a model is not written over another", r->weights);
+	if (!own && r->t->model_dir == NULL) {
 		ttt__fail(err, TTT_E_USAGE, "the model to start from is missing (-m)");
 		return ttt__hint(err, TTT_E_USAGE, "'ttt-train init' makes a new one");
 	}
@@ -89,18 +77,34 @@ open_directory(struct run *r, struct ttt_error *err)
 		s = ttt_lock_take(&r->lock, r->checkpoint, 0, err);
 	if (s != TTT_OK)
 		return s;
-	if (access(r->weights, F_OK) == 0) {
+	if (own)
 		r->t->model_dir = r->model;
-		return tool_model_open(r->t, err);
+	return tool_model_open(r->t, err);
+}
+
+/* A new run gets its settings and its model, so that it can be gone on with whenever it is interrupted. */
+static enum ttt_status
+begin(struct run *r, struct ttt_error *err)
+{
+	enum ttt_status s = r->begun ? TTT_OK : train_options_write(&r->o, r->dir, err);
+
+	return s == TTT_OK && access(r->weights, F_OK) != 0 ? ttt_model_write(r->t->model, r->model, TTT_F32, err) : s;
+}
+
+/* What was refused is not remembered: a better command begins anew. */
+static void
+forget(const struct run *r)
+{
+	static const char *const names[] = { "run.json", "held-out", "model/config.json", "model/tokenizer.json", "model/model.safetensors" };
+
+	for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++) {
+		char *path = train_path(r->dir, names[i]);
+
+		if (path != NULL)
+			(void)unlink(path);
+		free(path);
 	}
-	s = tool_model_open(r->t, err);
-	if (s == TTT_OK)
-		s = make_directory(r->model, err);
-	if (s == TTT_OK)
-		s = copy(start, r->model, "config.json", false, err);
-	if (s == TTT_OK)
-		s = copy(start, r->model, "tokenizer.json", true, err);
-	return s;
+	(void)rmdir(r->model);
 }
 
 static enum ttt_status
@@ -115,6 +119,8 @@ open_data(struct run *r, struct ttt_error *err)
 
 	if (s == TTT_OK && r->o.held_list != NULL && list == NULL)
 		s = ttt__fail_memory(err, "a run");
+	if (s == TTT_OK && list != NULL && !r->begun)
+		s = train_held_keep(list, r->dir, err);
 	if (s == TTT_OK && ttt_model_tokenizer(r->t->model) == NULL) {
 		s = ttt__fail(err, TTT_E_FORMAT, "%s: has no tokenizer.json, so it cannot read text",
 		    ttt_model_name(r->t->model));
@@ -125,7 +131,7 @@ open_data(struct run *r, struct ttt_error *err)
 	if (s == TTT_OK)
 		s = ttt__data_open(&r->data, r->shards, err);
 	if (s == TTT_OK)
-		s = train_held_note(r->t, &r->data, list, err);
+		s = train_held_note(r->t, &r->o, &r->data, list, err);
 	if (s == TTT_OK && list != NULL)
 		s = train_held_keep(list, r->dir, err);
 	if (s == TTT_OK)
@@ -161,7 +167,7 @@ settle(struct run *r, struct ttt_error *err)
 		return ttt__fail(err, TTT_E_USAGE, "--seq: %lld is no multiple of the model's chunk of %lld tokens",
 		    (long long)o->seq, (long long)c->chunk);
 	}
-	if (o->decay >= 0 && o->decay > o->steps - o->warmup)
+	if (!r->begun && o->decay >= 0 && o->decay > o->steps - o->warmup)
 		return ttt__fail(err, TTT_E_USAGE, "--decay: %lld steps are more than the %lld after the warm-up", (long long)o->decay,
 		    (long long)(o->steps - o->warmup));
 	return TTT_OK;
@@ -180,7 +186,7 @@ open_trainer(struct run *r, struct ttt_error *err)
 	enum ttt_status s = ttt_trainer_create(&r->trainer, r->t->model, &x, err);
 
 	if (s == TTT_OK && access(r->checkpoint, F_OK) == 0) {
-		if (o->optimizer_before >= 0 && o->optimizer != o->optimizer_before)
+		if (r->begun && o->optimizer != o->optimizer_before)
 			return ttt__fail(err, TTT_E_USAGE, "--optimizer: the run has begun with %s, whose moments are of no use to another",
 			    train_optimizers[o->optimizer_before]);
 		s = ttt_trainer_load(r->trainer, r->checkpoint, err);
@@ -190,8 +196,6 @@ open_trainer(struct run *r, struct ttt_error *err)
 	}
 	if (s == TTT_OK)
 		s = train_log_open(&r->log, r->dir, ttt_trainer_n_step(r->trainer), &r->seconds, &r->evaluated, err);
-	if (s == TTT_OK && access(r->weights, F_OK) != 0)
-		s = ttt_trainer_write_model(r->trainer, r->weights, err);
 	return s;
 }
 
@@ -241,14 +245,14 @@ one_step(struct run *r, struct ttt_error *err)
 {
 	const struct train_options *o = &r->o;
 	int64_t n_token = o->seq + 1, step = ttt_trainer_n_step(r->trainer);
-	struct ttt_step_report report;
+	struct ttt_step_report report = { 0 };
 	double before = now(), bits, speed;
 	char line[120];
 	enum ttt_status s = ttt__sampler_batch(&r->sampler, (uint64_t)o->seed, step, o->batch, r->ids, err);
 
 	if (s == TTT_OK)
 		s = ttt_trainer_step(r->trainer, r->ids, o->batch, n_token, &report, err);
-	if (s == TTT_E_RANGE || (s == TTT_OK && !isfinite(report.loss))) {
+	if (!isfinite(report.loss) || !isfinite(report.grad_norm)) {
 		s = ttt__fail(err, TTT_E_RANGE, "%s: step %lld: the loss or its gradient is no longer a number", r->dir, (long long)step);
 		return ttt__hint(err, s, "the last checkpoint is kept; go on from it with a lower --lr");
 	}
@@ -306,14 +310,17 @@ train(struct run *r, struct ttt_error *err)
 
 	if (s == TTT_OK)
 		s = settle(r, err);
-	if (s == TTT_OK && r->o.optimizer_before < 0) /* a new run: it can be gone on with whenever it is interrupted */
-		s = train_options_write(&r->o, r->dir, err);
+	if (s != TTT_OK)
+		return s;
+	s = begin(r, err);
 	if (s == TTT_OK)
 		s = open_data(r, err);
 	if (s == TTT_OK)
 		s = open_trainer(r, err);
-	if (s == TTT_OK) /* what was refused above changed nothing */
+	if (s == TTT_OK)
 		s = train_options_write(&r->o, r->dir, err);
+	else if (!r->begun)
+		forget(r);
 	if (s != TTT_OK)
 		return s;
 	tool_verbose(r->t, "%lld documents, %lld tokens to train on, %.3f bytes each", (long long)r->data.n_document,
@@ -342,6 +349,7 @@ train_run(struct tool *t, int argc, char **argv)
 	struct ttt_error err;
 	enum ttt_status s = train_options_read(t, &r.o, &r.dir, argc, argv, &err);
 
+	r.begun = r.o.optimizer_before >= 0;
 	if (s == TTT_OK)
 		s = train(&r, &err);
 	if (r.log != NULL)

@@ -45,15 +45,13 @@ char *train_path(const char *dir, const char *name);
 /* Whether a model directory already holds a model, which is then said; or there is no memory to find out. */
 bool train_model_exists(struct tool *t, const char *dir);
 
-/* Copy a file of at most max bytes, in one step. */
-enum ttt_status train_copy(const char *from, const char *to, size_t max, struct ttt_error *err);
-
 /* Where the names of the documents held out are read: the list given, else the run's copy. Allocated. With a list only. */
 char *train_held_path(const struct train_options *o, const char *dir);
 /* Keep a copy of the list in the run. */
 enum ttt_status train_held_keep(const char *list, const char *dir, struct ttt_error *err);
 /* Say before a long run, not after it, that nothing is held out, or what the list (or NULL) names and is not there. */
-enum ttt_status train_held_note(struct tool *t, const struct ttt__data *d, const char *list, struct ttt_error *err);
+enum ttt_status train_held_note(struct tool *t, const struct train_options *o, const struct ttt__data *d, const char *list,
+    struct ttt_error *err);
 
 /* How a model does on documents. */
 struct train_score {

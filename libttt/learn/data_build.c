@@ -4,6 +4,7 @@
 #endif
 #include "libttt/learn/data.h"
 #include "libttt/file.h"
+#include "libttt/text/vocab.h"
 #include <errno.h>
 #include <inttypes.h>
 #include <stdlib.h>
@@ -20,6 +21,7 @@ struct build {
 	FILE *tokens;
 	char *tokens_path;
 	struct ttt__bytes index, held; /* held: the list of names, each ended by a newline */
+	struct ttt__names listed;      /* .. and they as a set */
 	struct ttt_encoder *encoder;
 	struct ttt_ids ids;
 	struct ttt__document now;      /* the document being written; no name: none */
@@ -71,22 +73,23 @@ join(const char *dir, const char *name, struct ttt_error *err)
 	return path;
 }
 
-/* Whether the list of held-out documents names this one. */
-static bool
-is_listed(const struct build *b, const char *name)
+/* The names of the list of held-out documents, a line each. */
+static enum ttt_status
+enter_listed(struct build *b, struct ttt_error *err)
 {
-	size_t len = strlen(name);
 	const char *p = (const char *)b->held.p, *end = p + b->held.n;
+	enum ttt_status s = TTT_OK;
 
-	while (p < end) {
+	while (p < end && s == TTT_OK) {
 		const char *stop = memchr(p, '\n', (size_t)(end - p));
 		size_t n = stop != NULL ? (size_t)(stop - p) : (size_t)(end - p);
 
-		if (n == len && memcmp(p, name, n) == 0)
-			return true;
+		s = ttt__names_reserve(&b->listed, b->listed.n + 1, err);
+		if (s == TTT_OK)
+			(void)ttt__names_add(&b->listed, p, n, 0);
 		p += n + 1;
 	}
-	return false;
+	return s;
 }
 
 static bool
@@ -97,7 +100,7 @@ is_held(const struct build *b, const char *name)
 	/* FNV's high bits move little for short names: mix before they are taken for a number in [0, 1). */
 	h = (h ^ (h >> 32)) * UINT64_C(0xd6e8feb86659fd93);
 	h ^= h >> 32;
-	return is_listed(b, name) || (double)(h >> 11) * 0x1p-53 < b->source->held_share;
+	return ttt__names_find(&b->listed, name, strlen(name)) >= 0 || (double)(h >> 11) * 0x1p-53 < b->source->held_share;
 }
 
 static enum ttt_status
@@ -324,6 +327,8 @@ ttt__data_build(const char *dir, const struct ttt__data_source *source, const st
 		s = TTT_E_MEMORY;
 	if (s == TTT_OK && source->held_list != NULL)
 		s = ttt__file_read(&b.held, source->held_list, (size_t)1 << 26, err);
+	if (s == TTT_OK)
+		s = enter_listed(&b, err);
 	if (s == TTT_OK) {
 		snprintf(head, sizeof(head), "ttt-shards\t1\t%" PRId64 "\t%zu\t%016" PRIx64 "\n", bos, source->n_path,
 		    fingerprint(&b));
@@ -341,9 +346,12 @@ ttt__data_build(const char *dir, const struct ttt__data_source *source, const st
 		if (s == TTT_OK)
 			s = write_index(&b, index, head, err);
 	}
+	if (s != TTT_OK && b.tokens_path != NULL) /* a disk may be full of it */
+		(void)unlink(b.tokens_path);
 	ttt_encoder_free(b.encoder);
 	ttt__bytes_free(&b.index);
 	ttt__bytes_free(&b.held);
+	ttt__names_free(&b.listed);
 	free(b.ids.id);
 	free(b.tokens_path);
 	free(index);

@@ -142,10 +142,10 @@ ttt_model_write(const struct ttt_model *m, const char *dir, enum ttt_dtype dtype
 	enum ttt_status status = ttt__model_make_directory(dir, err);
 
 	if (status == TTT_OK)
-		status = ttt__model_write_weights(dir, &m->parameters, dtype, download, (void *)(uintptr_t)m, err);
+		status = ttt__model_write_file(dir, "config.json", &m->config_file, err);
 	if (status == TTT_OK && m->tokenizer_file.n > 0)
 		status = ttt__model_write_file(dir, "tokenizer.json", &m->tokenizer_file, err);
-	if (status == TTT_OK)
-		status = ttt__model_write_file(dir, "config.json", &m->config_file, err);
+	if (status == TTT_OK) /* the last: where there are weights, there is a model */
+		status = ttt__model_write_weights(dir, &m->parameters, dtype, download, (void *)(uintptr_t)m, err);
 	return status;
 }

@@ -57,6 +57,7 @@ is_link(const struct ttt__stream *s, struct archive_entry *e)
 	    (format != ARCHIVE_FORMAT_CPIO_SVR4_NOCRC && format != ARCHIVE_FORMAT_CPIO_SVR4_CRC));
 }
 
+/* The header of the next file and its name, or how the archive ended. */
 static int
 next_file(struct ttt__stream *s, struct archive_entry **e, const char **name)
 {

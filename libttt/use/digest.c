@@ -41,10 +41,10 @@ find_threshold(const struct ttt_digest *d)
 	int64_t most = 0;
 	double found;
 
+	if (d->o.threshold > 0 && d->n_score > 0) /* the caller knows; but next to nothing all is new */
+		return d->o.threshold;
 	if (n < CALIBRATION / 2) /* too little was read for anything to be novel */
 		return 0;
-	if (d->o.threshold > 0)
-		return d->o.threshold;
 	count = ttt__new(65536, sizeof(*count));
 	if (count == NULL)
 		return LEAST;

@@ -213,7 +213,7 @@ load common
 	show
 	[ "$status" -eq 0 ]
 	[ "${#stderr_lines[@]}" -eq 4 ]
-	[ "${stderr_lines[3]}" = "ttt-absorb: 3 more files were skipped (-v names them)" ]
+	[ "${stderr_lines[3]}" = "ttt-absorb: skipped 3 more (-v names all)" ]
 	run --separate-stderr ttt-absorb -v -r -o s d
 	[ "$(printf '%s\n' "${stderr_lines[@]}" | grep -c 'skipped: binary')" -eq 6 ]
 }

@@ -199,8 +199,14 @@ more_setup() {
 	refuse "another share held out" ttt-train run -q --held-out 0.5 --steps 6 r
 	refuse "nosuch" ttt-train run -q --held-out-list nosuch --steps 6 r
 	refuse "begun with adamw" ttt-train run -q --optimizer muon --steps 6 r
-	refuse "more than the 2 after the warm-up" ttt-train run -q --steps 6 --warmup 4 --decay 3 r
 	cmp r/run.json before
+	# A new run that is refused leaves nothing to go on from.
+	refuse "nosuch" ttt-train run -q --data nosuch --lr 5 n
+	refuse "more than the 2 after the warm-up" ttt-train run -q --data "$files/data" --steps 6 --warmup 4 --decay 3 n
+	[ "$(find n -type f ! -name '*.lock')" = "" ]
+	mkdir -p m/model
+	cp "$model"/* m/model
+	refuse "is there already, and of no run" ttt-train run -q --data "$files/data" --steps 1 m
 	# Nor is the list wanted again, nor the model that it began with, nor is a log closed to those who follow it.
 	rm list
 	chmod 644 r/log.jsonl
@@ -226,6 +232,34 @@ more_setup() {
 	ok ttt-train run -q s
 	[ "$(tail -n 1 s/log.jsonl | cut -d , -f 1)" = '{"step":3' ]
 	[ "$(grep -c eval_loss s/log.jsonl)" -eq 2 ]
+}
+
+@test "run: killed while its shards are made, it goes on by itself; a damaged one is not a matter of the rate" {
+	mkdir big
+	for i in $(seq 400); do cat "$files/text"; done >big/text
+	printf 'big/none\n' >list
+	ttt-train run -q --data big --steps 3 --held-out-list list r 2>/dev/null &
+	pid=$!
+	for i in $(seq 100); do
+		[ -s r/shards/tokens.part ] && break
+		sleep 0.02
+	done
+	kill -9 $pid
+	wait $pid || true
+	[ ! -e r/shards/index ]
+	rm list
+	run env -u TTT_MODEL ttt-train run -q r
+	[ "$status" -eq 0 ]
+	[ "$(grep -c '"loss"' r/log.jsonl)" -eq 3 ]
+	python3 - <<-'END'
+	import struct
+	with open("r/shards/tokens", "r+b") as f:
+	    n = f.seek(0, 2) // 4
+	    for i in range(0, n, 50):
+	        f.seek(4 * i)
+	        f.write(struct.pack("<i", 70000))
+	END
+	refuse "is 70000 but the model's vocabulary is" ttt-train run -q --steps 6 r
 }
 
 @test "run: without a warm-up of the inner rate it is inner_lr" {

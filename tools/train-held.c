@@ -66,7 +66,7 @@ note_missing(struct tool *t, const struct ttt__data *d, const char *list, struct
 		s = ttt__fail(err, TTT_E_IO, "%s: cannot open: %s", list, strerror(errno));
 	for (int64_t i = 0; i < d->n_document && s == TTT_OK; i++)
 		(void)ttt__names_add(&names, d->document[i].name, strlen(d->document[i].name), 0);
-	for (ssize_t n; s == TTT_OK && (n = getline(&line, &capacity, f)) > 0;) {
+	while (s == TTT_OK && getline(&line, &capacity, f) > 0) {
 		line[strcspn(line, "\n")] = '\0';
 		if (line[0] != '\0' && ttt__names_find(&names, line, strlen(line)) < 0)
 			tool_note(t, "%s: no document is named '%s'", list, line);

@@ -301,7 +301,7 @@ export_weights(struct tool *t, int argc, char **argv)
 			out = optarg;
 	if (out == NULL)
 		tool_usage_error(t, "--safetensors OUT is missing: no other form is built yet");
-	if (strcmp(out, "-") == 0)
+	if (out != NULL && strcmp(out, "-") == 0)
 		tool_usage_error(t, "--safetensors needs a file: it is written as a whole, or not");
 	if (argc - optind != 1)
 		tool_usage_error(t, "one state is needed");

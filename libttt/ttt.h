@@ -33,7 +33,7 @@ enum ttt_status {
 	TTT_E_MEMORY,      /* no memory, or more than an option allows */
 	TTT_E_UNSUPPORTED, /* well-formed, but not built or not implemented */
 	TTT_E_LOCKED,      /* another process holds the lock, and the wait is over */
-	TTT_E_INTERRUPTED  /* a callback asked to stop */
+	TTT_E_INTERRUPTED  /* a signal came while a lock was waited for */
 };
 
 /* One finished sentence, without a full stop, that names the object, what failed and why ("model.safetensors: tensor
@@ -44,7 +44,7 @@ struct ttt_error {
 	char hint[256];
 };
 
-/* "1.0.0", as in configure.ac. */
+/* As in configure.ac: "0.1.0". */
 const char *ttt_version(void);
 
 /* ------------------------------------------------------------------------------------------------ device */
@@ -109,7 +109,8 @@ struct ttt_tokenizer; /* below */
 /* Open a model directory (config.json, model.safetensors or its index, tokenizer.json if there is one), or with dir NULL the
  * embedded model. Every size is checked before memory is taken; weights must be finite. The files of weights stay in use until
  * the model is freed: who changes a model meanwhile replaces its files by others of the same names, and writes into none.
- * Errors: TTT_E_IO, TTT_E_FORMAT, TTT_E_SHAPE, TTT_E_MEMORY. */
+ * Errors: TTT_E_IO, TTT_E_FORMAT, TTT_E_SHAPE, TTT_E_MEMORY, TTT_E_RANGE (a size beyond its limits), TTT_E_UNSUPPORTED (another kind of
+ * model, or none in the library). */
 enum ttt_status ttt_model_open(struct ttt_model **out, struct ttt_device *d, const char *dir, struct ttt_error *err);
 void ttt_model_free(struct ttt_model *m);
 const struct ttt_config *ttt_model_config(const struct ttt_model *m);
@@ -221,8 +222,9 @@ struct ttt_feed {
 };
 
 /* Append ids [n] to the stream. Whenever a chunk's inputs and targets are complete it runs: forward, report, and with learn the
- * step of SEMANTICS section 4. The rest waits. how NULL: learn, rate 1, no report. Allocates nothing in the window attention.
- * Errors: TTT_E_RANGE for an id outside the vocabulary (nothing was appended); TTT_E_MEMORY (full attention only). */
+ * step of SEMANTICS section 4. The rest waits. how NULL: learn, rate 1, no report. Allocates nothing in the window attention,
+ * but at the first chunk of noise a copy of the fast weights. Errors: TTT_E_RANGE for an id outside the vocabulary (nothing was appended);
+ * TTT_E_MEMORY. */
 enum ttt_status ttt_session_feed(struct ttt_session *s, const int32_t *ids, int64_t n, const struct ttt_feed *how,
     struct ttt_error *err);
 /* Score the waiting tokens too, without learning and without changing the session: fn gets at most one report, of the targets
@@ -273,8 +275,9 @@ struct ttt_state_options {
 	double rate;             /* factor on the inner rate; 0 means 1 */
 	enum ttt_rule rule;
 };
+/* In ttt_state_open 0 stands for what the state was saved with, in passages_max and rate. */
 
-/* A new state on model m, at the start of a stream (the model's BOS, where it has one and a tokenizer, is the first token). */
+/* A new state on model m, at the start of a stream (the model's BOS, where it has one, comes before the first text). */
 enum ttt_status ttt_state_create(struct ttt_state **out, const struct ttt_model *m, const struct ttt_state_options *o,
     struct ttt_error *err);
 /* Read a state file made with model m ("-" reads standard input). Everything is checked before any of it is believed.
@@ -283,7 +286,8 @@ enum ttt_status ttt_state_open(struct ttt_state **out, const char *path, const s
     const struct ttt_state_options *o, struct ttt_error *err);
 void ttt_state_free(struct ttt_state *s);
 
-/* Name what comes next: the text fed from here belongs to source name, from line 1 on. Changes no token. */
+/* Name what comes next: the text fed from here belongs to source name, from line 1 on; of a longer name 4,095 bytes are kept. Changes no
+ * token. */
 enum ttt_status ttt_state_source(struct ttt_state *s, const char *name, struct ttt_error *err);
 /* Absorb n bytes of text. Needs the model's tokenizer. report, where not NULL, sees every chunk. */
 enum ttt_status ttt_state_absorb(struct ttt_state *s, const void *bytes, size_t n, ttt_chunk_fn *report, void *ctx,
@@ -377,7 +381,7 @@ enum ttt_status ttt_input_open(struct ttt_input **out, const char *const *names,
 enum ttt_status ttt_input_next(struct ttt_input *in, const char **name, int64_t *size, struct ttt_error *err);
 /* Read on in the current stream: *n = 0 at its end. */
 enum ttt_status ttt_input_read(struct ttt_input *in, void *buffer, size_t capacity, size_t *n, struct ttt_error *err);
-/* How many notes said that something was not read at all. */
+/* How many notes said that something was not read, or not to its end, that was to be read. */
 int64_t ttt_input_n_failed(const struct ttt_input *in);
 void ttt_input_free(struct ttt_input *in);
 
@@ -388,7 +392,7 @@ enum ttt_status ttt_ids_read_line(FILE *f, const char *label, int64_t *line, int
 
 /* ------------------------------------------------------------------------------------------------ asking */
 
-/* The passages of a state, indexed in memory (SQLite FTS5) and reordered by the adapted model. */
+/* The passages of a state, indexed in memory (SQLite FTS5) and, where that is asked for, reordered by the adapted model. */
 struct ttt_ask;
 
 /* What orders passages: words (BM25, names of files, what the question asks for) or BM25 alone; or words, and for the ten best but the first
@@ -397,7 +401,8 @@ enum ttt_rank { TTT_RANK_WORDS, TTT_RANK_BM25, TTT_RANK_INITIAL, TTT_RANK_ABSORB
 struct ttt_ask_options {
 	int64_t k;          /* passages wanted; 0: 5 */
 	enum ttt_rank rank;
-	double floor;       /* scores below mean: nothing bears on the question; 0: the built-in floor */
+	double floor;       /* evidence below which nothing bears on the question: the share of it that a passage has, in words as rare as can be,
+	                       0 to 1; 0: the built-in floor */
 };
 struct ttt_passage {
 	const char *file;
@@ -465,7 +470,7 @@ struct ttt_digest;
 struct ttt_digest_options {
 	bool learn_all;     /* learn novel lines too */
 	bool no_model;      /* by words alone: the model neither scores nor learns */
-	double threshold;   /* scores from here on are novel; 0: by the stream's own scores */
+	double threshold;   /* scores from here on are novel, but in a first run; 0: by the stream's own scores */
 };
 enum { TTT_MARKS = 8 };
 struct ttt_mark {
@@ -484,9 +489,9 @@ struct ttt_digest_line {
 enum ttt_status ttt_digest_create(struct ttt_digest **out, struct ttt_state *s, const struct ttt_digest_options *o,
     struct ttt_error *err);
 void ttt_digest_free(struct ttt_digest *d);
-/* Score a block of lines in their order, then learn it. */
+/* Score a block of lines in their order, then learn it. Errors: TTT_E_RANGE where a text has a newline or more than 64 KiB, TTT_E_MEMORY. */
 enum ttt_status ttt_digest_read(struct ttt_digest *d, struct ttt_digest_line *line, size_t n, struct ttt_error *err);
-/* Lines that were reported are as they should be: learn them. text: n bytes of one line. */
+/* Lines that were reported are as they should be: learn them. text: n bytes of one line. Errors: as above. */
 enum ttt_status ttt_digest_accept(struct ttt_digest *d, const char *text, size_t n, struct ttt_error *err);
 /* Put what is to be kept into the state, which is then ready to be saved. */
 enum ttt_status ttt_digest_finish(struct ttt_digest *d, struct ttt_error *err);
@@ -515,17 +520,18 @@ struct ttt_train_options {
 	bool first_order;      /* drop the second-order terms (v = 0) */
 	enum ttt_optimizer optimizer;
 	double init_lr, lr, end_lr;       /* SEMANTICS 7 */
-	int64_t warmup_steps, decay_steps;
+	int64_t warmup_steps, decay_steps; /* steps of warm-up; the step, counted from 0, at which the decay has ended: all of them */
 	int64_t hold_steps;               /* at lr between warm-up and decay */
 	double b1, b2, eps, weight_decay, clip;
-	double ilr_init;                  /* inner rate at step 0, as in SEMANTICS 4 */
+	double ilr_init;                  /* inner rate that the first step is one part above, as in SEMANTICS 4 */
 	int64_t ilr_warmup_steps;         /* 0: inner_lr from the start */
 	double held_tail;                 /* share of a sequence at its end, below 1, read with the fast weights held at their mean so far
 	                                     (TTT_WEIGHTS_MEAN), so that what is learned lasts; 0: none */
 	int64_t keep_bytes;               /* memory for first-order results that the way back needs again (METAGRAD.md section 5); 0: 1 GiB,
 	                                     < 0: none, all are made again. The gradient is the same to rounding */
 };
-/* A trainer on a copy of m's weights. */
+/* A trainer on a copy of m's weights; m, whose configuration it uses, must outlive it. o is not NULL. Errors: TTT_E_MEMORY, TTT_E_UNSUPPORTED
+ * (a device of bfloat16). */
 enum ttt_status ttt_trainer_create(struct ttt_trainer **out, const struct ttt_model *m, const struct ttt_train_options *o,
     struct ttt_error *err);
 void ttt_trainer_free(struct ttt_trainer *t);

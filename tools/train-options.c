@@ -23,7 +23,7 @@ static const struct field {
 	{ "seq", "N", "tokens a sequence (default: the configuration's seq_length)", INTEGER, AT(seq), -1, 1, 1e7 },
 	{ "lr", "X", "learning rate after the warm-up (default: 0.003)", NUMBER, AT(lr), 0.003, 0, 10 },
 	{ "init-lr", "X", "learning rate of the first step (default: 0)", NUMBER, AT(init_lr), 0, 0, 10 },
-	{ "end-lr", "X", "learning rate of the last step (default: 0.00001)", NUMBER, AT(end_lr), 1e-5, 0, 10 },
+	{ "end-lr", "X", "learning rate that a cosine ends at (default: 0.00001)", NUMBER, AT(end_lr), 1e-5, 0, 10 },
 	{ "warmup", "N", "steps of warm-up (default: a twentieth)", INTEGER, AT(warmup), -1, 0, 1e9 },
 	{ "decay", "N", "last steps, in which the rate falls to --end-lr (default: all after the warm-up)", INTEGER, AT(decay), -1, 0, 1e9 },
 	{ "weight-decay", "X", "decoupled (default: 0.1)", NUMBER, AT(weight_decay), 0.1, 0, 10 },

@@ -8,7 +8,7 @@ enum { OPT_MODE = TOOL_LONG, OPT_TOKENS, OPT_LINES, OPT_POSITIONS, OPT_IDS, OPT_
 
 static const struct tool_option options[] = {
 	{ 's', "state", "STATE", "go on from what STATE has absorbed" },
-	{ OPT_MODE, "mode", "MODE", "ttt: learn while reading (default); frozen: the adapted weights, held;" },
+	{ OPT_MODE, "mode", "MODE", "ttt: learn while reading (default); frozen: adapted weights, held; window: initial ones" },
 	{ OPT_TOKENS, "tokens", NULL, "a line a token: document, position, id, nll in nats" },
 	{ OPT_LINES, "lines", NULL, "a line of input each, with its bits per byte and its bits" },
 	{ OPT_POSITIONS, "positions", NULL, "loss by position, in powers of two" },

@@ -18,6 +18,7 @@ from safetensors.torch import load_file
 import common
 
 SETTLE = 8  # chunks between two pulls towards the initial weights
+EARLY, WANED = 256, 4  # chunks after which the pull begins to wane, and how many times less it becomes at most
 
 def load(directory):
     """The configuration and the float32 weights of a model directory. What one product reads lies in one tensor."""
@@ -134,7 +135,7 @@ class Reader:
         self.rope = rope_table(cfg, tokens)
         self.caches = [None] * cfg.layers
         self.masks = {}
-        self.done = 0
+        self.done = self.settled = 0
         suffix = net.blocks[cfg.layers - cfg.suffix :]
         self.initial = [w.detach() for b in suffix for w in (b.prime_gate_up, b.prime_down)]
         self.fast = [w.clone().requires_grad_() for w in self.initial]
@@ -182,9 +183,11 @@ class Reader:
         with torch.no_grad():
             for w, g in zip(self.fast, grads):
                 w.add_(g, alpha=-self.cfg.rate * scale)
-            if self.cfg.pull and self.done // self.cfg.chunk % SETTLE == 0:
-                for w, initial in zip(self.fast, self.initial):
-                    w.lerp_(initial, 1 - (1 - self.cfg.pull) ** SETTLE)
+            if self.done // self.cfg.chunk % SETTLE == 0:
+                part = min(1.0, self.cfg.pull * float(loss) / min((1 + SETTLE * self.settled / EARLY) ** 0.5, WANED))
+                self.settled += 1
+                for w, initial in zip(self.fast, self.initial) if part else ():
+                    w.lerp_(initial, 1 - (1 - part) ** SETTLE)
 
 
 def absorb(cfg, net, ids, on_chunk=None):

@@ -201,11 +201,10 @@ more_setup() {
 
 @test "--rank: the order does not depend on what was asked before" {
 	unset TTT_MODEL # the tiny one has nothing that goes on with the number of chunks
-	ttt-absorb -r -o s "$files/src" "$files/doc" "$BATS_TEST_DIRNAME/../../libttt/state"
-	for how in initial absorbed; do
-		ok ttt-ask --json --rank $how s "journal window" "where is the state replaced?" "journal window"
-		[ "${lines[0]}" = "${lines[2]}" ]
-	done
+	head -c 12000 "$BATS_TEST_DIRNAME/../../libttt/state/write.c" >write.c
+	ttt-absorb --no-learn -o s write.c
+	ok ttt-ask --json --rank initial s "which parts does the manifest list?" "what does the check compute?" "which parts does the manifest list?"
+	[ "${lines[0]}" = "${lines[2]}" ]
 }
 
 @test "scripts without blanks between words are found by their characters" {

@@ -400,7 +400,7 @@ test_prefix_blank(void **state)
 	ttt__bytes_free(&b);
 	assert_ok(ttt_model_init(in(f->dir, "blank"), &o, &err), &err);
 	assert_ok(ttt_model_open(&blank.model, f->device, in(f->dir, "blank"), &err), &err);
-	for (size_t cut = 0; cut < 40; cut++) {
+	for (size_t cut = 0; cut < 40; cut += 3) {
 		struct ttt_state *a = absorbed(&blank, NULL, "a", 0, cut, cut > 0 ? cut : 1), *c = absorbed(&blank, NULL, "a", 0, 200, 200);
 
 		save(a, in(f->dir, "part.ttt"), TTT_COMPRESS_NONE, false);

@@ -7,7 +7,8 @@
 #include "libttt/file.h"
 #include "tools/digest.h"
 
-enum { RULES_BYTES = 16 << 20, MATCH_LIMIT = 100000, STACK_LEAST = 1 << 15, STACK_MOST = 16 << 20 }; /* a pattern that runs wild on a line does not match it */
+enum { STACK_LEAST = 1 << 15, STACK_MOST = 16 << 20 };
+enum { RULES_BYTES = 16 << 20, MATCH_LIMIT = 100000 }; /* a pattern that runs wild on a line does not match it */
 
 struct digest_rules {
 	pcre2_code **code; /* [n] */

@@ -1,6 +1,7 @@
 /* ttt-train run: the documents held out. The list of their names is kept in the run's directory, so that it resumes without the file. */
 #include "tools/train.h"
 #include "libttt/file.h"
+#include "libttt/model/write.h"
 #include "libttt/text/vocab.h"
 #include <errno.h>
 #include <stdlib.h>
@@ -8,26 +9,6 @@
 #include <unistd.h>
 
 enum { LIST_MAX = 1 << 26 }; /* bytes of a list of names */
-
-static enum ttt_status
-copy(const char *from, const char *to, struct ttt_error *err)
-{
-	struct ttt__bytes b = { 0 };
-	struct ttt__replace r;
-	enum ttt_status s = ttt__file_read(&b, from, LIST_MAX, err);
-
-	if (s == TTT_OK)
-		s = ttt__replace_open(&r, to, err);
-	if (s == TTT_OK) {
-		s = ttt__write(r.f, to, b.p, b.n, err);
-		if (s == TTT_OK)
-			s = ttt__replace_commit(&r, err);
-		else
-			ttt__replace_abort(&r);
-	}
-	ttt__bytes_free(&b);
-	return s;
-}
 
 char *
 train_held_path(const struct train_options *o, const char *dir)
@@ -44,10 +25,15 @@ enum ttt_status
 train_held_keep(const char *list, const char *dir, struct ttt_error *err)
 {
 	char *kept = train_path(dir, "held-out");
+	struct ttt__bytes b = { 0 };
 	enum ttt_status s = kept == NULL ? ttt__fail_memory(err, "a path") : TTT_OK;
 
-	if (s == TTT_OK && strcmp(list, kept) != 0)
-		s = copy(list, kept, err);
+	if (s == TTT_OK && strcmp(list, kept) != 0) {
+		s = ttt__file_read(&b, list, LIST_MAX, err);
+		if (s == TTT_OK)
+			s = ttt__model_write_file(dir, "held-out", &(struct ttt__blob){ b.p, b.n }, err);
+	}
+	ttt__bytes_free(&b);
 	free(kept);
 	return s;
 }

@@ -95,7 +95,7 @@ begin(struct run *r, struct ttt_error *err)
 static void
 forget(const struct run *r)
 {
-	static const char *const names[] = { "run.json", "held-out", "model/config.json", "model/tokenizer.json", "model/model.safetensors" };
+	static const char *const names[] = { "run.json", "model/config.json", "model/tokenizer.json", "model/model.safetensors" };
 
 	for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++) {
 		char *path = train_path(r->dir, names[i]);
@@ -132,7 +132,7 @@ open_data(struct run *r, struct ttt_error *err)
 		s = ttt__data_open(&r->data, r->shards, err);
 	if (s == TTT_OK)
 		s = train_held_note(r->t, &r->o, &r->data, list, err);
-	if (s == TTT_OK && list != NULL)
+	if (s == TTT_OK && list != NULL && r->begun)
 		s = train_held_keep(list, r->dir, err);
 	if (s == TTT_OK)
 		s = ttt__sampler_create(&r->sampler, &r->data, weight, r->o.seq + 1, err);

@@ -201,7 +201,10 @@ more_setup() {
 	refuse "begun with adamw" ttt-train run -q --optimizer muon --steps 6 r
 	cmp r/run.json before
 	# A new run that is refused leaves nothing to go on from.
-	refuse "nosuch" ttt-train run -q --data nosuch --lr 5 n
+	mkdir n
+	echo data/p3 >n/held-out # a list that lies there is somebody's
+	refuse "nosuch" ttt-train run -q --data nosuch --lr 5 --held-out-list n/held-out n
+	rm n/held-out
 	refuse "more than the 2 after the warm-up" ttt-train run -q --data "$files/data" --steps 6 --warmup 4 --decay 3 n
 	[ "$(find n -type f ! -name '*.lock')" = "" ]
 	mkdir -p m/model

@@ -95,7 +95,7 @@ cmd_main(struct tool *t, int argc, char **argv)
 		{ "length", "cost of a token by context length", bench_length },
 		{ "decode", "tokens generated a second", bench_decode },
 		{ "precision", "reading in bfloat16 beside reading in float32: speed and loss", bench_precision },
-		{ "start", "time to the first output of each program", bench_start },
+		{ "start", "time of each program on an input of 100 bytes", bench_start },
 		{ 0 }
 	};
 

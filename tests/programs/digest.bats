@@ -374,7 +374,7 @@ evil="Nov 25 11:00:00 host kernel: DANGER reactor coolant lost, shutting down tu
 	refuse "Is a directory" ttt-digest s.ttt .
 }
 
-@test "damaged members of a state are refused" {
+@test "a state says what it knows of logs, and a file that is none is refused" {
 	start
 	unpack s.ttt u
 	grep -q '"lines":300' u/digest.json

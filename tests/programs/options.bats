@@ -3,7 +3,7 @@
 # shellcheck disable=SC2002,SC2016,SC2034 # a pipe is what is tested; bash -c expands; loops count
 load common
 
-programs='ttt-absorb ttt-ask ttt-ppl ttt-snapshot ttt-train'
+programs='ttt-absorb ttt-ask ttt-digest ttt-ppl ttt-snapshot ttt-train'
 
 @test "--help and --version go to stdout and exit 0" {
 	for p in $programs; do
@@ -16,7 +16,7 @@ programs='ttt-absorb ttt-ask ttt-ppl ttt-snapshot ttt-train'
 		ok "$p" -vV
 		[[ $output == *"device: cpu"* ]]
 	done
-	for c in init tokenizer tokenize run eval grad; do
+	for c in init tokenizer tokenize run eval convert grad; do
 		ok ttt-train $c --help
 		[[ $output == "Usage: ttt-train $c "* ]]
 	done
@@ -24,7 +24,7 @@ programs='ttt-absorb ttt-ask ttt-ppl ttt-snapshot ttt-train'
 
 @test "an unknown option is a usage error" {
 	for p in $programs; do
-		refuse "$p: .*'--nonsense'|$p: .*'--nonsense'" "$p" --nonsense
+		refuse "$p: .*'--nonsense'" "$p" --nonsense
 	done
 	refuse "unknown option '-Z'" ttt-absorb -Z
 	refuse "option '-o' wants a value" ttt-absorb -o

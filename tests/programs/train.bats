@@ -92,7 +92,7 @@ more_setup() {
 	echo 1 2 3 >>ids
 	refuse "ids: line 3 has 3 ids" ttt-train grad --ids ids
 	echo 1 2 3 >ids
-	refuse "" ttt-train grad --ids ids
+	refuse "whole chunks" ttt-train grad --ids ids
 	refuse "ids are missing" ttt-train grad
 	refuse "nosuch: cannot open" ttt-train grad --ids nosuch
 }

@@ -10,7 +10,7 @@
 
 #include "libttt/file.h"
 #include "libttt/learn/session.h"
-#include "libttt/model/random.h"
+#include "libttt/random.h"
 
 double
 bench_now(void)

@@ -3,7 +3,7 @@
 
 #include <stdlib.h>
 
-#include "libttt/model/random.h"
+#include "libttt/random.h"
 
 static void
 put(struct peak *p, const char *name, bool ta, bool tb, int64_t M, int64_t N, int64_t K)

@@ -3,10 +3,6 @@
 
 #include "kernels/kernels.h"
 
-#ifdef HAVE_CONFIG_H
-#include "config.h"
-#endif
-
 enum ttt_status
 ttt_device_create(struct ttt_device **out, const struct ttt_device_options *o, struct ttt_error *err)
 {
@@ -24,6 +20,13 @@ ttt_device_create(struct ttt_device **out, const struct ttt_device_options *o, s
 		return ttt__hint(err, TTT_E_UNSUPPORTED, "use --device cpu");
 	}
 	return ttt__fail(err, TTT_E_UNSUPPORTED, "device '%.64s': no such backend (cpu)", o->name);
+}
+
+void
+ttt_device_free(struct ttt_device *d)
+{
+	if (d)
+		d->ops->destroy(d);
 }
 
 const char *

@@ -26,6 +26,7 @@ struct ttt__adamw {
 };
 
 struct ttt__ops {
+	void (*destroy)(struct ttt_device *); /* the device itself */
 	/* memory; n counts bytes */
 	void *(*alloc)(struct ttt_device *, size_t n);
 	void (*free)(struct ttt_device *, void *p);

@@ -1,6 +1,5 @@
-#ifdef HAVE_CONFIG_H
 #include "config.h"
-#endif
+
 #include "libttt/base.h"
 
 #include <stdarg.h>

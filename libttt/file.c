@@ -1,6 +1,3 @@
-#ifdef HAVE_CONFIG_H
-#include "config.h"
-#endif
 #include "libttt/file.h"
 
 #include <errno.h>
@@ -149,6 +146,26 @@ ttt__file_target(const char *path)
 	return NULL;
 }
 
+char *
+ttt__path_in(const char *dir, const char *name)
+{
+	char *path;
+	return asprintf(&path, "%s/%s", dir, name) < 0 ? NULL : path;
+}
+
+char *
+ttt__path_folder(const char *path)
+{
+	const char *slash = strrchr(path, '/');
+	return slash == NULL ? strdup(".") : strndup(path, slash == path ? 1 : (size_t)(slash - path));
+}
+
+enum ttt_status
+ttt__make_directory(const char *dir, struct ttt_error *err)
+{
+	return mkdir(dir, 0777) == 0 || errno == EEXIST ? TTT_OK : fail_system(err, dir, "make the directory");
+}
+
 enum ttt_status
 ttt__replace_open(struct ttt__replace *r, const char *path, struct ttt_error *err)
 {
@@ -195,8 +212,7 @@ no_memory:
 static enum ttt_status
 sync_directory(const char *path, struct ttt_error *err)
 {
-	const char *slash = strrchr(path, '/');
-	char *dir = slash == NULL ? strdup(".") : strndup(path, slash == path ? 1 : (size_t)(slash - path));
+	char *dir = ttt__path_folder(path);
 	if (dir == NULL)
 		return ttt__fail_memory(err, path);
 	int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -242,6 +258,23 @@ ttt__replace_abort(struct ttt__replace *r)
 	free(r->temporary);
 	free(r->path);
 	*r = (struct ttt__replace){ 0 };
+}
+
+enum ttt_status
+ttt__replace_end(struct ttt__replace *r, enum ttt_status status, struct ttt_error *err)
+{
+	if (status == TTT_OK)
+		return ttt__replace_commit(r, err);
+	ttt__replace_abort(r);
+	return status;
+}
+
+enum ttt_status
+ttt__file_write(const char *path, const void *p, size_t n, struct ttt_error *err)
+{
+	struct ttt__replace r;
+	enum ttt_status status = ttt__replace_open(&r, path, err);
+	return status == TTT_OK ? ttt__replace_end(&r, ttt__write(r.f, path, p, n, err), err) : status;
 }
 
 enum ttt_status

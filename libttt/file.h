@@ -9,6 +9,11 @@ enum ttt_status ttt__file_read(struct ttt__bytes *b, const char *path, size_t ma
 /* The file that path leads to over symbolic links, whether it is there or not: what is written in path's place. Allocated;
  * NULL with errno. */
 char *ttt__file_target(const char *path);
+/* DIR/name; the folder of a path, "." where it names none. Allocated; NULL without memory. */
+char *ttt__path_in(const char *dir, const char *name);
+char *ttt__path_folder(const char *path);
+/* Make a directory, unless there is one. */
+enum ttt_status ttt__make_directory(const char *dir, struct ttt_error *err);
 /* Bytes that are read and never written: a file in memory, or a part of the library. */
 struct ttt__blob {
 	const unsigned char *p;
@@ -31,6 +36,10 @@ struct ttt__replace {
 enum ttt_status ttt__replace_open(struct ttt__replace *r, const char *path, struct ttt_error *err);
 enum ttt_status ttt__replace_commit(struct ttt__replace *r, struct ttt_error *err);
 void ttt__replace_abort(struct ttt__replace *r);
+/* Commit where status is TTT_OK, else abort; what became of it. */
+enum ttt_status ttt__replace_end(struct ttt__replace *r, enum ttt_status status, struct ttt_error *err);
+/* Replace path by n bytes. */
+enum ttt_status ttt__file_write(const char *path, const void *p, size_t n, struct ttt_error *err);
 
 /* Write n bytes; the error names label. */
 enum ttt_status ttt__write(FILE *f, const char *label, const void *p, size_t n, struct ttt_error *err);

@@ -260,7 +260,7 @@ void ttt_session_drift(const struct ttt_session *s, double *moved, double *initi
 /* A session together with what state.ttt keeps: tokenizer's pending bytes, sources, passages, loss curve. */
 struct ttt_state;
 
-/* A growing text with names: what was absorbed, in records of whole lines. Spools to an unlinked temporary file. */
+/* One record of the passages: whole lines of one source, as they were absorbed. */
 struct ttt_record {
 	const char *name;     /* source, "-" for standard input. Borrowed until the next call */
 	int64_t first_line;   /* line number of the first byte, from 1 */

@@ -8,7 +8,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-/* Signals have no argument to pass things in: these are the program's only variables outside of functions. */
+/* Signals have no argument to pass things in: these variables are outside of functions for that alone. */
 static volatile sig_atomic_t critical, waiting;
 /* While oneDNN's kernels for AVX-512 run the stack pointer may lie within the heap, where a handler on the ordinary stack would write over
  * what others keep there. Handlers run here. */

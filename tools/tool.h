@@ -28,9 +28,6 @@
  * printf(). */
 #ifndef TTT_TOOL_H
 #define TTT_TOOL_H
-#ifdef HAVE_CONFIG_H
-#include "config.h"
-#endif
 #include "libttt/ttt.h"
 #include <getopt.h> /* optarg, optind */
 #include <signal.h>

@@ -1,5 +1,6 @@
 /* ttt-train eval: how a model does on documents that it was not trained on. */
 #include "tools/train.h"
+#include "libttt/file.h"
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -140,8 +141,8 @@ evaluate(struct tool *t, const char *dir, enum ttt_mode mode, int64_t n_document
 {
 	struct ttt__data d = { .fd = -1 };
 	struct train_score *score = NULL, all = { 0 };
-	char *shards = train_path(dir, "shards");
-	enum ttt_status s = shards != NULL ? ttt__data_open(&d, shards, err) : ttt__fail_memory(err, "a path");
+	char *shards = ttt__path_in(dir, "shards");
+	enum ttt_status s = shards != NULL ? ttt__data_open(&d, shards, err) : ttt__fail_memory(err, dir);
 
 	if (s == TTT_OK && (score = ttt__new((size_t)d.n_group, sizeof(*score))) == NULL)
 		s = ttt__fail_memory(err, shards);
@@ -169,9 +170,9 @@ evaluate(struct tool *t, const char *dir, enum ttt_mode mode, int64_t n_document
 static enum ttt_status
 check_tokenizer(const struct ttt_tokenizer *t, const char *dir, const char *model, struct ttt_error *err)
 {
-	char *path = train_path(dir, "model/tokenizer.json");
+	char *path = ttt__path_in(dir, "model/tokenizer.json");
 	struct ttt_tokenizer *own = NULL;
-	enum ttt_status s = path != NULL ? ttt_tokenizer_open(&own, path, err) : ttt__fail_memory(err, "a path");
+	enum ttt_status s = path != NULL ? ttt_tokenizer_open(&own, path, err) : ttt__fail_memory(err, dir);
 	int64_t n = own != NULL ? ttt_tokenizer_n_vocab(own) : 0;
 	bool same = t != NULL && n == ttt_tokenizer_n_vocab(t);
 
@@ -213,8 +214,8 @@ train_eval(struct tool *t, int argc, char **argv)
 	if (argc - optind != 1)
 		tool_usage_error(t, "one run directory is wanted, not %d", argc - optind);
 	if (t->model_dir == before) /* no -m: the run's own, whatever $TTT_MODEL says */
-		t->model_dir = own = train_path(argv[optind], "model");
-	s = t->model_dir != NULL ? tool_model_open(t, &err) : ttt__fail_memory(&err, "a path");
+		t->model_dir = own = ttt__path_in(argv[optind], "model");
+	s = t->model_dir != NULL ? tool_model_open(t, &err) : ttt__fail_memory(&err, argv[optind]);
 	if (s == TTT_OK && own == NULL)
 		s = check_tokenizer(ttt_model_tokenizer(t->model), argv[optind], ttt_model_name(t->model), &err);
 	if (s == TTT_OK)

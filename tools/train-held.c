@@ -13,7 +13,7 @@ enum { LIST_MAX = 1 << 26 }; /* bytes of a list of names */
 char *
 train_held_path(const struct train_options *o, const char *dir)
 {
-	char *kept = train_path(dir, "held-out");
+	char *kept = ttt__path_in(dir, "held-out");
 
 	if (kept == NULL || (!o->held_list_given && access(kept, F_OK) == 0))
 		return kept;
@@ -24,9 +24,9 @@ train_held_path(const struct train_options *o, const char *dir)
 enum ttt_status
 train_held_keep(const char *list, const char *dir, struct ttt_error *err)
 {
-	char *kept = train_path(dir, "held-out");
+	char *kept = ttt__path_in(dir, "held-out");
 	struct ttt__bytes b = { 0 };
-	enum ttt_status s = kept == NULL ? ttt__fail_memory(err, "a path") : TTT_OK;
+	enum ttt_status s = kept == NULL ? ttt__fail_memory(err, dir) : TTT_OK;
 
 	if (s == TTT_OK && strcmp(list, kept) != 0) {
 		s = ttt__file_read(&b, list, LIST_MAX, err);

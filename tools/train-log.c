@@ -37,7 +37,7 @@ keep(FILE *in, struct ttt__replace *out, const char *path, int64_t n_step, doubl
 enum ttt_status
 train_log_open(FILE **f, const char *dir, int64_t n_step, double *seconds, bool *evaluated, struct ttt_error *err)
 {
-	char *path = train_path(dir, "log.jsonl");
+	char *path = ttt__path_in(dir, "log.jsonl");
 	struct ttt__replace r;
 	enum ttt_status s = TTT_OK;
 	FILE *old;
@@ -46,17 +46,12 @@ train_log_open(FILE **f, const char *dir, int64_t n_step, double *seconds, bool 
 	*seconds = 0;
 	*evaluated = false;
 	if (path == NULL)
-		return ttt__fail_memory(err, "a run");
+		return ttt__fail_memory(err, dir);
 	old = fopen(path, "re");
 	if (old != NULL) {
 		s = ttt__replace_open(&r, path, err);
-		if (s == TTT_OK) {
-			s = keep(old, &r, path, n_step, seconds, evaluated, err);
-			if (s == TTT_OK)
-				s = ttt__replace_commit(&r, err);
-			else
-				ttt__replace_abort(&r);
-		}
+		if (s == TTT_OK)
+			s = ttt__replace_end(&r, keep(old, &r, path, n_step, seconds, evaluated, err), err);
 		fclose(old);
 	}
 	if (s == TTT_OK && (*f = fopen(path, "ae")) == NULL)

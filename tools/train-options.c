@@ -253,7 +253,7 @@ train_options_read(struct tool *t, struct train_options *o, const char **dir, in
 	if (s == TTT_OK && argc - optind != 1)
 		tool_usage_error(t, "one run directory is wanted, not %d", argc - optind);
 	*dir = argv[optind];
-	path = train_path(*dir, "run.json");
+	path = ttt__path_in(*dir, "run.json");
 	if (s == TTT_OK)
 		s = path != NULL ? load(o, path, err) : ttt__fail_memory(err, "settings");
 	o->optimizer_before = o->n_data > 0 ? o->optimizer : -1;
@@ -270,8 +270,7 @@ enum ttt_status
 train_options_write(const struct train_options *o, const char *dir, struct ttt_error *err)
 {
 	json_t *root = json_object(), *data = json_array();
-	char *path = train_path(dir, "run.json"), *text = NULL;
-	struct ttt__replace r;
+	char *path = ttt__path_in(dir, "run.json"), *text = NULL;
 	enum ttt_status s = TTT_OK;
 
 	json_object_set_new(root, "mode", json_string(train_modes[o->mode]));
@@ -293,14 +292,7 @@ train_options_write(const struct train_options *o, const char *dir, struct ttt_e
 	if (s == TTT_OK && (path == NULL || text == NULL))
 		s = ttt__fail_memory(err, "settings");
 	if (s == TTT_OK)
-		s = ttt__replace_open(&r, path, err);
-	if (s == TTT_OK) {
-		s = ttt__write(r.f, path, text, strlen(text), err);
-		if (s == TTT_OK)
-			s = ttt__replace_commit(&r, err);
-		else
-			ttt__replace_abort(&r);
-	}
+		s = ttt__file_write(path, text, strlen(text), err);
 	free(text);
 	free(path);
 	return s;

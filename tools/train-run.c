@@ -45,12 +45,6 @@ fail_system(struct ttt_error *err, const char *path, const char *what)
 	return ttt__fail(err, TTT_E_IO, "%s: cannot %s: %s", path, what, strerror(errno));
 }
 
-static enum ttt_status
-make_directory(const char *path, struct ttt_error *err)
-{
-	return mkdir(path, 0777) == 0 || errno == EEXIST ? TTT_OK : fail_system(err, path, "make the directory");
-}
-
 /* The directory, its lock, and the model to start from: the run's own where it has one, so that a run resumes by
  * itself. */
 static enum ttt_status
@@ -59,12 +53,12 @@ open_directory(struct run *r, struct ttt_error *err)
 	enum ttt_status s = TTT_OK;
 	bool own;
 
-	r->shards = train_path(r->dir, "shards");
-	r->model = train_path(r->dir, "model");
-	r->checkpoint = train_path(r->dir, "checkpoint");
-	r->weights = train_path(r->dir, "model/model.safetensors");
+	r->shards = ttt__path_in(r->dir, "shards");
+	r->model = ttt__path_in(r->dir, "model");
+	r->checkpoint = ttt__path_in(r->dir, "checkpoint");
+	r->weights = ttt__path_in(r->dir, "model/model.safetensors");
 	if (!r->shards || !r->model || !r->checkpoint || !r->weights)
-		return ttt__fail_memory(err, "a run");
+		return ttt__fail_memory(err, r->dir);
 	own = access(r->weights, F_OK) == 0;
 	if (own && !r->begun)
 		return ttt__fail(err, TTT_E_USAGE, "%s: is there already, and of no run: a model is not written over another", r->weights);
@@ -72,7 +66,7 @@ open_directory(struct run *r, struct ttt_error *err)
 		ttt__fail(err, TTT_E_USAGE, "the model to start from is missing (-m)");
 		return ttt__hint(err, TTT_E_USAGE, "'ttt-train init' makes a new one");
 	}
-	s = make_directory(r->dir, err);
+	s = ttt__make_directory(r->dir, err);
 	if (s == TTT_OK)
 		s = ttt_lock_take(&r->lock, r->checkpoint, 0, err);
 	if (s != TTT_OK)
@@ -98,7 +92,7 @@ forget(const struct run *r)
 	static const char *const names[] = { "run.json", "model/config.json", "model/tokenizer.json", "model/model.safetensors" };
 
 	for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++) {
-		char *path = train_path(r->dir, names[i]);
+		char *path = ttt__path_in(r->dir, names[i]);
 
 		if (path != NULL)
 			(void)unlink(path);
@@ -118,7 +112,7 @@ open_data(struct run *r, struct ttt_error *err)
 	struct ttt__data_source source = { (const char *const *)path, r->o.n_data, r->o.project_depth, r->o.held_out, list };
 
 	if (s == TTT_OK && r->o.held_list != NULL && list == NULL)
-		s = ttt__fail_memory(err, "a run");
+		s = ttt__fail_memory(err, r->dir);
 	if (s == TTT_OK && list != NULL && !r->begun)
 		s = train_held_keep(list, r->dir, err);
 	if (s == TTT_OK && ttt_model_tokenizer(r->t->model) == NULL) {
@@ -141,7 +135,7 @@ open_data(struct run *r, struct ttt_error *err)
 		r->score = calloc((size_t)r->data.n_group, sizeof(*r->score));
 		r->bytes_per_token = (double)r->data.n_byte / (double)r->data.n_token;
 		if (r->ids == NULL || r->score == NULL)
-			s = ttt__fail_memory(err, "a run");
+			s = ttt__fail_memory(err, r->dir);
 	}
 	train_sources_free(&r->o, path, weight);
 	free(list);

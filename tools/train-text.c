@@ -34,7 +34,7 @@ train_tokenizer(struct tool *t, int argc, char **argv)
 	int key;
 
 	if (special == NULL)
-		return tool_fail(t, (ttt__fail_memory(&err, "a path"), &err));
+		return tool_fail(t, (ttt__fail_memory(&err, "the special tokens"), &err));
 	while ((key = tool_option(t, &trainer_usage, argc, argv)) != TOOL_END) {
 		if (key == 'o')
 			out = optarg;

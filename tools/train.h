@@ -39,9 +39,6 @@ enum ttt_status train_sources(const struct train_options *o, char ***path, doubl
 void train_sources_free(const struct train_options *o, char **path, double *weight);
 void train_options_free(struct train_options *o);
 
-/* A path within a directory; freed by the caller. NULL without memory. */
-char *train_path(const char *dir, const char *name);
-
 /* Whether a model directory already holds a model, which is then said; or there is no memory to find out. */
 bool train_model_exists(struct tool *t, const char *dir);
 

@@ -1,5 +1,6 @@
 /* ttt-train: make models and tokenizers, train them, check their gradients. */
 #include "tools/train.h"
+#include "libttt/file.h"
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -17,21 +18,13 @@ static const struct tool_command commands[] = {
 	{ NULL, NULL, NULL }
 };
 
-char *
-train_path(const char *dir, const char *name)
-{
-	char *path = NULL;
-
-	return asprintf(&path, "%s/%s", dir, name) < 0 ? NULL : path;
-}
-
 bool
 train_model_exists(struct tool *t, const char *dir)
 {
 	static const char *const names[] = { "model.safetensors", "model.safetensors.index.json" };
 
 	for (int i = 0; i < 2; i++) {
-		char *weights = train_path(dir, names[i]);
+		char *weights = ttt__path_in(dir, names[i]);
 		bool there = weights == NULL || access(weights, F_OK) == 0;
 
 		if (weights == NULL)

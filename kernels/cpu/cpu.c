@@ -193,6 +193,13 @@ cpu_limit_threads(struct ttt_device *d, int n)
 	describe(c);
 }
 
+static void
+cpu_destroy(struct ttt_device *d)
+{
+	ttt__pool_free(ttt__cpu_pool(d));
+	free(d);
+}
+
 enum ttt_status
 ttt__cpu_create(struct ttt_device **out, const struct ttt_device_options *o, struct ttt_error *err)
 {
@@ -218,6 +225,7 @@ ttt__cpu_create(struct ttt_device **out, const struct ttt_device_options *o, str
 		ttt__cpu_table__plain(c);
 	if (o->kernels)
 		ttt__cpu_gemm_limit(level);
+	c->ops.destroy = cpu_destroy;
 	c->ops.alloc = cpu_alloc;
 	c->ops.free = cpu_free;
 	c->ops.adopt = cpu_adopt;
@@ -241,13 +249,4 @@ ttt__cpu_create(struct ttt_device **out, const struct ttt_device_options *o, str
 	describe(c);
 	*out = d;
 	return TTT_OK;
-}
-
-void
-ttt_device_free(struct ttt_device *d)
-{
-	if (!d)
-		return;
-	ttt__pool_free(ttt__cpu_pool(d));
-	free(d);
 }

@@ -1,10 +1,7 @@
 /* Reading token shards, and the batches drawn from them. */
-#ifdef HAVE_CONFIG_H
-#include "config.h"
-#endif
-#include "libttt/learn/data.h"
 #include "libttt/file.h"
-#include "libttt/model/random.h"
+#include "libttt/learn/data.h"
+#include "libttt/random.h"
 #include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -135,14 +132,11 @@ enum ttt_status
 ttt__data_open(struct ttt__data *out, const char *dir, struct ttt_error *err)
 {
 	struct ttt__data d = { .fd = -1 };
-	char *index = NULL;
+	char *index = ttt__path_in(dir, "index");
 	struct stat st;
 	enum ttt_status s = TTT_OK;
 
-	if (asprintf(&index, "%s/index", dir) < 0)
-		index = NULL;
-	if (asprintf(&d.path, "%s/tokens", dir) < 0)
-		d.path = NULL;
+	d.path = ttt__path_in(dir, "tokens");
 	if (index == NULL || d.path == NULL)
 		s = ttt__fail_memory(err, dir);
 	else if ((d.fd = open(d.path, O_RDONLY | O_CLOEXEC)) < 0 || fstat(d.fd, &st) != 0)

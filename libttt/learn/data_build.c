@@ -1,9 +1,6 @@
 /* Documents to token shards. */
-#ifdef HAVE_CONFIG_H
-#include "config.h"
-#endif
-#include "libttt/learn/data.h"
 #include "libttt/file.h"
+#include "libttt/learn/data.h"
 #include "libttt/text/vocab.h"
 #include <errno.h>
 #include <inttypes.h>
@@ -59,18 +56,6 @@ fingerprint(const struct build *b)
 	snprintf(text, sizeof(text), "%" PRId64 " %" PRId64 " %.9g", s->project_depth, b->bos, s->held_share);
 	h = ttt__data_hash(h, text, strlen(text));
 	return ttt__data_hash(h, b->held.p, b->held.n);
-}
-
-static char *
-join(const char *dir, const char *name, struct ttt_error *err)
-{
-	char *path = NULL;
-
-	if (asprintf(&path, "%s/%s", dir, name) < 0) {
-		ttt__fail_memory(err, name);
-		return NULL;
-	}
-	return path;
 }
 
 /* The names of the list of held-out documents, a line each. */
@@ -267,10 +252,7 @@ write_index(struct build *b, const char *path, const char *head, struct ttt_erro
 	s = ttt__write(r.f, path, head, strlen(head), err);
 	if (s == TTT_OK)
 		s = ttt__write(r.f, path, b->index.p, b->index.n, err);
-	if (s == TTT_OK)
-		return ttt__replace_commit(&r, err);
-	ttt__replace_abort(&r);
-	return s;
+	return ttt__replace_end(&r, s, err);
 }
 
 static enum ttt_status
@@ -318,13 +300,13 @@ ttt__data_build(const char *dir, const struct ttt__data_source *source, const st
     void (*note)(void *ctx, const char *text), void *ctx, struct ttt_error *err)
 {
 	struct build b = { .source = source, .tokenizer = t, .bos = bos };
-	char head[128], *index = join(dir, "index", err), *final = join(dir, "tokens", err);
+	char head[128], *index = ttt__path_in(dir, "index"), *final = ttt__path_in(dir, "tokens");
 	enum ttt_status s = TTT_OK;
 	bool there = false;
 
-	b.tokens_path = join(dir, "tokens.part", err);
+	b.tokens_path = ttt__path_in(dir, "tokens.part");
 	if (index == NULL || final == NULL || b.tokens_path == NULL)
-		s = TTT_E_MEMORY;
+		s = ttt__fail_memory(err, dir);
 	if (s == TTT_OK && source->held_list != NULL)
 		s = ttt__file_read(&b.held, source->held_list, (size_t)1 << 26, err);
 	if (s == TTT_OK)
@@ -335,8 +317,7 @@ ttt__data_build(const char *dir, const struct ttt__data_source *source, const st
 		s = look_for(index, head, &there, err);
 	}
 	if (s == TTT_OK && !there) {
-		if (mkdir(dir, 0777) != 0 && errno != EEXIST)
-			s = ttt__fail(err, TTT_E_IO, "%s: cannot make the directory: %s", dir, strerror(errno));
+		s = ttt__make_directory(dir, err);
 		if (s == TTT_OK)
 			s = ttt_encoder_create(&b.encoder, t, err);
 		if (s == TTT_OK)

@@ -107,7 +107,7 @@ make_chunks(struct ttt__lane *l, int64_t keep, struct ttt_error *err)
 	if (status)
 		return status;
 	status = ttt__tape_create(&l->tangent, n, TTT__TAPE_TANGENTS, n->split, n->n_layer, l->C, err);
-	return status ? status : ttt__work_create(&l->chunk, n, l->C, cached, true, err);
+	return status ? status : ttt__work_create(&l->chunk, n, l->C, cached, err);
 }
 
 enum ttt_status
@@ -118,7 +118,7 @@ ttt__lane_create(struct ttt__lane *out, const struct ttt__net *n, bool meta, int
 	*out = (struct ttt__lane){.net = n, .meta = meta && n->split < n->n_layer, .T = T, .C = n->config.chunk};
 	out->n = T / out->C;
 	if ((status = make_kv(out, err)) || (status = make_arrays(out, err)) ||
-	    (status = ttt__work_create(&out->whole, n, T, 0, true, err)) ||
+	    (status = ttt__work_create(&out->whole, n, T, 0, err)) ||
 	    (status = ttt__tape_create(&out->prefix, n, TTT__TAPE_VALUES, 0, out->meta ? n->split : n->n_layer, T, err)))
 		return status;
 	return out->meta ? make_chunks(out, keep, err) : TTT_OK;

@@ -37,8 +37,7 @@ struct ttt__outer {
 	double held_tail;            /* share of the chunks at the end that are read with the weights held at their mean; 0: none */
 };
 
-/* n_position of the net must cover window + chunk and T. */
-/* keep: bytes at most for what the sweep makes and the way back would otherwise make again. */
+/* The net's rotary table must cover T. keep: bytes at most for what the sweep makes and the way back would otherwise make again. */
 enum ttt_status ttt__lane_create(struct ttt__lane *out, const struct ttt__net *n, bool meta, int64_t T, int64_t keep, struct ttt_error *err);
 void ttt__lane_free(struct ttt__lane *l);
 /* Loss (mean of chunk losses) of ids [T + 1] (host), its gradient times seed * chunks added to lane->gradient. */

@@ -160,7 +160,7 @@ make_room(struct ttt_session *s, struct ttt_error *err)
 	if (!status && cached > s->work_cached) {
 		ttt__work_free(&s->work, &s->net);
 		s->work_cached = 2 * cached;
-		status = ttt__work_create(&s->work, &s->net, C, s->work_cached, true, err);
+		status = ttt__work_create(&s->work, &s->net, C, s->work_cached, err);
 	}
 	if (!status && !s->turned)
 		turn_window(s);
@@ -190,7 +190,7 @@ allocate(struct ttt_session *s, struct ttt_error *err)
 	s->pending = ttt__new((size_t)(C + 1), sizeof *s->pending);
 	if (!s->kv || !s->at || !s->host || !s->pending)
 		return ttt__fail_memory(err, "the session");
-	if ((status = ttt__work_create(&s->work, &s->net, C, s->work_cached, true, err)) ||
+	if ((status = ttt__work_create(&s->work, &s->net, C, s->work_cached, err)) ||
 	    (status = ttt__tape_create(&s->prefix, &s->net, TTT__TAPE_SHARED, 0, s->net.split, C, err)) ||
 	    (status = ttt__tape_create(&s->suffix, &s->net, TTT__TAPE_VALUES, s->net.split, s->net.n_layer, C, err)) ||
 	    (status = ttt__device_floats(d, &s->fast, p->n_fast, "the fast weights", err)) ||

@@ -94,7 +94,7 @@ make_lanes(struct ttt_trainer *t, int64_t n_seq, int64_t T, struct ttt_error *er
 	if (t->n_lane >= n && t->T == T)
 		return TTT_OK;
 	free_lanes(t);
-	status = ttt__net_extend(&t->net, T + t->net.config.chunk, err);
+	status = ttt__net_extend(&t->net, T, err);
 	if (status)
 		return status;
 	t->lane = ttt__new((size_t)n, sizeof *t->lane);

@@ -21,31 +21,15 @@ tensor_of(const struct ttt__parameter *p, const char *name, const float *host)
 	return x;
 }
 
-static enum ttt_status
-save(const char *path, struct ttt__bytes *b, struct ttt_error *err)
-{
-	struct ttt__replace file;
-	enum ttt_status status = ttt__replace_open(&file, path, err);
-
-	if (status)
-		return status;
-	status = ttt__write(file.f, path, b->p, b->n, err);
-	if (status) {
-		ttt__replace_abort(&file);
-		return status;
-	}
-	return ttt__replace_commit(&file, err);
-}
-
 /* step: also the count of steps, as two int32 (low, high), or NULL. */
 static enum ttt_status
 write_parts(struct ttt_trainer *t, const char *path, const struct part *part, size_t n_part, const int32_t *step, struct ttt_error *err)
 {
 	const struct ttt__parameters *p = t->net.parameters;
-	size_t n = n_part * (size_t)p->n, floats = (size_t)p->n_float;
+	size_t n = n_part * (size_t)p->n, floats = (size_t)p->n_float, all;
 	struct ttt__tensor_out *x = ttt__new(n + 1, sizeof *x);
 	char(*name)[128] = ttt__new(n, sizeof *name);
-	float *host = ttt__new(n_part * floats, sizeof *host);
+	float *host = ttt__size_mul(&all, n_part, floats) ? ttt__new(all, sizeof *host) : NULL;
 	struct ttt__bytes b = {0};
 	enum ttt_status status = x && name && host ? TTT_OK : ttt__fail_memory(err, path);
 
@@ -63,7 +47,7 @@ write_parts(struct ttt_trainer *t, const char *path, const struct part *part, si
 	if (!status)
 		status = ttt__safetensors_write(&b, x, n + (step != NULL), NULL, err);
 	if (!status)
-		status = save(path, &b, err);
+		status = ttt__file_write(path, b.p, b.n, err);
 	ttt__bytes_free(&b);
 	free(x);
 	free(name);
@@ -142,10 +126,9 @@ ttt_trainer_load(struct ttt_trainer *t, const char *path, struct ttt_error *err)
 	size_t floats = (size_t)t->net.parameters->n_float;
 	float *host = ttt__new(floats, sizeof *host);
 	struct ttt__safetensors s = {0};
-	struct ttt__bytes b = {0};
+	struct ttt__blob b = {0};
 	int64_t step = 0;
-	/* Three arrays of floats and a header of names. */
-	enum ttt_status status = host ? ttt__file_read(&b, path, 3 * floats * sizeof *host + (1 << 24), err) : ttt__fail_memory(err, path);
+	enum ttt_status status = host ? ttt__file_map(&b, path, err) : ttt__fail_memory(err, path);
 
 	if (!status)
 		status = ttt__safetensors_parse(&s, b.p, b.n, path, err);
@@ -156,7 +139,7 @@ ttt_trainer_load(struct ttt_trainer *t, const char *path, struct ttt_error *err)
 	if (!status)
 		t->step = step;
 	ttt__safetensors_free(&s);
-	ttt__bytes_free(&b);
+	ttt__file_unmap(&b);
 	free(host);
 	return status;
 }

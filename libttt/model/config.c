@@ -5,7 +5,7 @@
 #include <math.h>
 #include <string.h>
 
-#include "libttt/model/json.h"
+#include "libttt/json.h"
 
 enum { MAX_VOCAB = 1 << 22, MAX_SIZE = 1 << 24, MAX_LAYER = 4096 };
 #define MAX_PARAMETER (INT64_C(1) << 40)
@@ -285,4 +285,15 @@ ttt__config_parse(struct ttt_config *out, const void *json, size_t n, const char
 	if (r.status == TTT_OK)
 		*out = c;
 	return r.status;
+}
+
+enum ttt_status
+ttt__config_fits(const struct ttt_config *c, const struct ttt_tokenizer *t, const char *label, struct ttt_error *err)
+{
+	int64_t n = ttt_tokenizer_n_vocab(t);
+
+	if (n > c->n_vocab)
+		return ttt__fail(err, TTT_E_FORMAT, "%s: token ids reach %lld, but the vocab_size of config.json is %lld", label,
+		    (long long)n - 1, (long long)c->n_vocab);
+	return TTT_OK;
 }

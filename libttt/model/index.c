@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "libttt/model/json.h"
+#include "libttt/json.h"
 
 enum { MAX_SHARD = 256 };
 

@@ -3,10 +3,9 @@
 
 #include "libttt/file.h"
 #include "libttt/model/config.h"
-#include "libttt/model/random.h"
 #include "libttt/model/write.h"
-
-enum { MAX_CONFIG = 1 << 20, MAX_TOKENIZER = 64 << 20 };
+#include "libttt/random.h"
+#include "libttt/text/tokenizer.h"
 
 /* Random weights, drawn in the order of the table. */
 struct dice {
@@ -47,17 +46,14 @@ write_weights(const char *dir, const struct ttt_config *c, const struct ttt_init
 static enum ttt_status
 read_tokenizer(struct ttt__bytes *b, const char *path, const struct ttt_config *c, struct ttt_error *err)
 {
-	enum ttt_status status = ttt__file_read(b, path, MAX_TOKENIZER, err);
+	enum ttt_status status = ttt__file_read(b, path, TTT__TOKENIZER_MAX, err);
 	struct ttt_tokenizer *t;
 
 	if (status == TTT_OK)
 		status = ttt_tokenizer_parse(&t, b->p, b->n, path, err);
 	if (status != TTT_OK)
 		return status;
-	if (ttt_tokenizer_n_vocab(t) > c->n_vocab)
-		status = ttt__fail(err, TTT_E_FORMAT,
-		    "%s: token ids reach %lld, but the configuration's vocab_size is %lld", path,
-		    (long long)ttt_tokenizer_n_vocab(t) - 1, (long long)c->n_vocab);
+	status = ttt__config_fits(c, t, path, err);
 	ttt_tokenizer_free(t);
 	return status;
 }
@@ -72,13 +68,13 @@ ttt_model_init(const char *dir, const struct ttt_init_options *o, struct ttt_err
 	if (!(o->init_std >= 0 && o->init_std <= 1e3))
 		return ttt__fail(err, TTT_E_RANGE, "the standard deviation of new weights, %g, is outside 0 .. 1000",
 		    o->init_std);
-	status = ttt__file_read(&config, o->config, MAX_CONFIG, err);
+	status = ttt__file_read(&config, o->config, TTT__CONFIG_MAX, err);
 	if (status == TTT_OK)
 		status = ttt__config_parse(&c, config.p, config.n, o->config, err);
 	if (status == TTT_OK && o->tokenizer != NULL)
 		status = read_tokenizer(&tokenizer, o->tokenizer, &c, err);
 	if (status == TTT_OK)
-		status = ttt__model_make_directory(dir, err);
+		status = ttt__make_directory(dir, err);
 	if (status == TTT_OK)
 		status = write_weights(dir, &c, o, err);
 	if (status == TTT_OK && o->tokenizer != NULL)

@@ -8,12 +8,11 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "libttt/checksum.h"
 #include "libttt/model/bf16.h"
-#include "libttt/model/checksum.h"
 #include "libttt/model/config.h"
 #include "libttt/model/weights.h"
-
-enum { MAX_CONFIG = 1 << 20, MAX_TOKENIZER = 64 << 20 };
+#include "libttt/text/tokenizer.h"
 
 /* The one thing of a model that changes: it is computed when it is first asked for, by whichever thread asks. */
 struct ttt__model_checksum {
@@ -36,23 +35,7 @@ take_tokenizer(struct ttt_model *m, struct ttt__blob file, const char *label, st
 	enum ttt_status status = ttt_tokenizer_parse(&m->tokenizer, file.p, file.n, label, err);
 
 	m->tokenizer_file = file;
-	if (status == TTT_OK && ttt_tokenizer_n_vocab(m->tokenizer) > m->config.n_vocab)
-		return ttt__fail(err, TTT_E_FORMAT,
-		    "%s: token ids reach %lld, but the vocab_size of config.json is %lld", label,
-		    (long long)ttt_tokenizer_n_vocab(m->tokenizer) - 1, (long long)m->config.n_vocab);
-	return status;
-}
-
-/* DIR/name; NULL without memory. */
-static char *
-join(const char *dir, const char *name)
-{
-	size_t n = strlen(dir) + strlen(name) + 2;
-	char *path = ttt__new(n, 1);
-
-	if (path != NULL)
-		(void)snprintf(path, n, "%s/%s", dir, name);
-	return path;
+	return status == TTT_OK ? ttt__config_fits(&m->config, m->tokenizer, label, err) : status;
 }
 
 /* The whole of a file of text, which somebody may edit while it is in use: a copy. */
@@ -71,20 +54,20 @@ read_text(struct ttt__blob *out, const char *path, size_t max, struct ttt_error 
 static enum ttt_status
 open_files(struct ttt_model *m, const char *dir, struct ttt_error *err)
 {
-	char *config = join(dir, "config.json"), *tokenizer = join(dir, "tokenizer.json");
+	char *config = ttt__path_in(dir, "config.json"), *tokenizer = ttt__path_in(dir, "tokenizer.json");
 	struct ttt__blob text = { 0 };
 	enum ttt_status status;
 
 	if (config == NULL || tokenizer == NULL)
 		status = ttt__fail_memory(err, dir);
 	else
-		status = read_text(&text, config, MAX_CONFIG, err);
+		status = read_text(&text, config, TTT__CONFIG_MAX, err);
 	if (status == TTT_OK)
 		status = take_config(m, text, config, err);
 	if (status == TTT_OK)
 		status = ttt__weights_load(m, dir, err);
 	if (status == TTT_OK && (access(tokenizer, F_OK) == 0 || errno != ENOENT)) {
-		status = read_text(&text, tokenizer, MAX_TOKENIZER, err);
+		status = read_text(&text, tokenizer, TTT__TOKENIZER_MAX, err);
 		if (status == TTT_OK)
 			status = take_tokenizer(m, text, tokenizer, err);
 	}

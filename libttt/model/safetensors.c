@@ -5,14 +5,14 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "libttt/model/json.h"
+#include "libttt/json.h"
 
 enum { MAX_TENSOR = 65536, MAX_NAME = 128, MAX_DIM = 4 };
 static const size_t MAX_HEADER = 100000000;
 
 static const struct {
 	const char *name;
-	enum ttt__dtype dtype;
+	enum ttt__tensor_type dtype;
 	size_t size;
 } dtypes[] = {
 	{ "F32", TTT__F32, 4 }, { "F16", TTT__F16, 2 }, { "BF16", TTT__BF16, 2 }, { "F64", TTT__F64, 8 },

@@ -4,11 +4,11 @@
 #define TTT_MODEL_SAFETENSORS_H
 #include "libttt/base.h"
 
-enum ttt__dtype { TTT__F32, TTT__F16, TTT__BF16, TTT__F64, TTT__I32, TTT__I64, TTT__OTHER };
+enum ttt__tensor_type { TTT__F32, TTT__F16, TTT__BF16, TTT__F64, TTT__I32, TTT__I64, TTT__OTHER };
 
 struct ttt__tensor {
 	char *name;
-	enum ttt__dtype dtype;
+	enum ttt__tensor_type dtype;
 	int n_dim; /* 0 .. 4 */
 	int64_t dim[4];
 	size_t n_element, offset, n_byte; /* offset from the start of the data */

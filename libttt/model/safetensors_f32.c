@@ -5,7 +5,7 @@
 #include <math.h>
 #include <string.h>
 
-#include "libttt/model/json.h"
+#include "libttt/json.h"
 
 static float
 from_bits(uint32_t u)
@@ -42,7 +42,7 @@ from_f64(uint64_t u)
 
 /* Elements [n] of p, which need not be aligned; a loop for each type, for they run over whole models. */
 static void
-convert(enum ttt__dtype dtype, const unsigned char *p, size_t n, float *out)
+convert(enum ttt__tensor_type dtype, const unsigned char *p, size_t n, float *out)
 {
 	uint64_t u64;
 	uint32_t u32;

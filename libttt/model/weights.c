@@ -11,7 +11,6 @@
 
 #include "libttt/model/bf16.h"
 #include "libttt/model/index.h"
-#include "libttt/model/json.h"
 
 enum { PIECE = 1 << 16, MAX_INDEX = 16 << 20 }; /* elements converted at a time */
 
@@ -128,7 +127,7 @@ copy_tensor(struct ttt_model *m, const struct shard *s, size_t i, struct piece *
 /* The tensor with which all parameters begin, one after the other as in the table and all of one type; NULL: they do not lie so.
  * Between tensors of a file nothing lies. */
 static const struct ttt__tensor *
-find_in_order(const struct shard *s, const struct ttt__parameters *p, enum ttt__dtype dtype)
+find_in_order(const struct shard *s, const struct ttt__parameters *p, enum ttt__tensor_type dtype)
 {
 	size_t first = 0, n = (size_t)p->n;
 
@@ -205,17 +204,6 @@ shard_free(struct shard *s)
 	free(s->owner);
 }
 
-static char *
-join(const char *dir, const char *name)
-{
-	size_t n = strlen(dir) + strlen(name) + 2;
-	char *path = ttt__new(n, 1);
-
-	if (path != NULL)
-		(void)snprintf(path, n, "%s/%s", dir, name);
-	return path;
-}
-
 /* Room to remember n files of weights. */
 static enum ttt_status
 reserve_files(struct ttt_model *m, size_t n, const char *label, struct ttt_error *err)
@@ -247,7 +235,7 @@ open_shard(struct shard *s, struct ttt__blob *file, const char *dir, const char 
 {
 	enum ttt_status status;
 
-	s->label = join(dir, name);
+	s->label = ttt__path_in(dir, name);
 	if (s->label == NULL)
 		return ttt__fail_memory(err, name);
 	status = ttt__file_map(file, s->label, err);
@@ -286,7 +274,7 @@ load_index(struct ttt_model *m, const char *dir, const struct ttt__index *x, str
 static enum ttt_status
 load_sharded(struct ttt_model *m, const char *dir, struct ttt_error *err)
 {
-	char *path = join(dir, "model.safetensors.index.json");
+	char *path = ttt__path_in(dir, "model.safetensors.index.json");
 	struct ttt__bytes json = { 0 };
 	struct ttt__index x;
 	enum ttt_status status;
@@ -312,7 +300,7 @@ load_sharded(struct ttt_model *m, const char *dir, struct ttt_error *err)
 enum ttt_status
 ttt__weights_load(struct ttt_model *m, const char *dir, struct ttt_error *err)
 {
-	struct shard s = { .label = join(dir, "model.safetensors") };
+	struct shard s = { .label = ttt__path_in(dir, "model.safetensors") };
 	enum ttt_status status;
 
 	if (s.label == NULL)

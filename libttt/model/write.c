@@ -1,9 +1,6 @@
 #include "libttt/model/write.h"
 
-#include <errno.h>
 #include <stdlib.h>
-#include <string.h>
-#include <sys/stat.h>
 
 #include "libttt/model/model.h"
 #include "libttt/model/safetensors.h"
@@ -11,41 +8,12 @@
 enum { PIECE = 1 << 16 }; /* numbers written at a time */
 
 enum ttt_status
-ttt__model_make_directory(const char *dir, struct ttt_error *err)
-{
-	if (mkdir(dir, 0777) != 0 && errno != EEXIST)
-		return ttt__fail(err, TTT_E_IO, "%s: cannot be made: %s", dir, strerror(errno));
-	return TTT_OK;
-}
-
-/* Open DIR/name for replacement. */
-static enum ttt_status
-replace_in(struct ttt__replace *r, const char *dir, const char *name, struct ttt_error *err)
-{
-	size_t n = strlen(dir) + strlen(name) + 2;
-	char *path = ttt__new(n, 1);
-	enum ttt_status status;
-
-	if (path == NULL)
-		return ttt__fail_memory(err, dir);
-	(void)snprintf(path, n, "%s/%s", dir, name);
-	status = ttt__replace_open(r, path, err);
-	free(path);
-	return status;
-}
-
-enum ttt_status
 ttt__model_write_file(const char *dir, const char *name, const struct ttt__blob *bytes, struct ttt_error *err)
 {
-	struct ttt__replace r = { 0 };
-	enum ttt_status status = replace_in(&r, dir, name, err);
+	char *path = ttt__path_in(dir, name);
+	enum ttt_status status = path != NULL ? ttt__file_write(path, bytes->p, bytes->n, err) : ttt__fail_memory(err, dir);
 
-	if (status != TTT_OK)
-		return status;
-	status = ttt__write(r.f, r.path, bytes->p, bytes->n, err);
-	if (status == TTT_OK)
-		return ttt__replace_commit(&r, err);
-	ttt__replace_abort(&r);
+	free(path);
 	return status;
 }
 
@@ -109,22 +77,22 @@ ttt__model_write_weights(const char *dir, const struct ttt__parameters *p, enum 
     ttt__model_source_fn *source, void *ctx, struct ttt_error *err)
 {
 	struct writer *w = ttt__new(1, sizeof(*w));
+	char *path = ttt__path_in(dir, "model.safetensors");
 	enum ttt_status status;
 
-	if (w == NULL)
+	if (w == NULL || path == NULL) {
+		free(path);
+		free(w);
 		return ttt__fail_memory(err, dir);
+	}
 	w->dtype = dtype;
 	w->source = source;
 	w->ctx = ctx;
-	status = replace_in(&w->file, dir, "model.safetensors", err);
-	if (status == TTT_OK) {
-		status = write_all(w, p, err);
-		if (status == TTT_OK)
-			status = ttt__replace_commit(&w->file, err);
-		else
-			ttt__replace_abort(&w->file);
-	}
+	status = ttt__replace_open(&w->file, path, err);
+	if (status == TTT_OK)
+		status = ttt__replace_end(&w->file, write_all(w, p, err), err);
 	ttt__bytes_free(&w->b);
+	free(path);
 	free(w);
 	return status;
 }
@@ -139,7 +107,7 @@ download(void *ctx, const struct ttt__parameter *p, int64_t first, size_t n, flo
 enum ttt_status
 ttt_model_write(const struct ttt_model *m, const char *dir, enum ttt_dtype dtype, struct ttt_error *err)
 {
-	enum ttt_status status = ttt__model_make_directory(dir, err);
+	enum ttt_status status = ttt__make_directory(dir, err);
 
 	if (status == TTT_OK)
 		status = ttt__model_write_file(dir, "config.json", &m->config_file, err);

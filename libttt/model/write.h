@@ -4,8 +4,6 @@
 #include "libttt/file.h"
 #include "libttt/model/parameter.h"
 
-/* Make the directory, where there is none. */
-enum ttt_status ttt__model_make_directory(const char *dir, struct ttt_error *err);
 /* dir/name with these bytes. */
 enum ttt_status ttt__model_write_file(const char *dir, const char *name, const struct ttt__blob *bytes,
     struct ttt_error *err);

@@ -119,9 +119,7 @@ struct ttt__work {
 	float *memory;
 };
 
-/* backward: also what the backward passes need. */
-enum ttt_status ttt__work_create(struct ttt__work *out, const struct ttt__net *n, int64_t T, int64_t S, bool backward,
-    struct ttt_error *err);
+enum ttt_status ttt__work_create(struct ttt__work *out, const struct ttt__net *n, int64_t T, int64_t S, struct ttt_error *err);
 void ttt__work_free(struct ttt__work *w, const struct ttt__net *n);
 
 /* The row weights of a loss: om [T] and -om [T] on the device (METAGRAD.md section 2). */

@@ -208,7 +208,7 @@ ttt__tape_free(struct ttt__tape *t, const struct ttt__net *n)
 }
 
 static void
-cut_work(struct ttt__work *w, struct cutter *k, const struct ttt__net *n, int64_t T, int64_t S, bool backward)
+cut_work(struct ttt__work *w, struct cutter *k, const struct ttt__net *n, int64_t T, int64_t S)
 {
 	const struct ttt_config *c = &n->config;
 	int64_t D = c->d_model, F = widest(c);
@@ -216,10 +216,8 @@ cut_work(struct ttt__work *w, struct cutter *k, const struct ttt__net *n, int64_
 
 	w->y = cut(k, T, D);
 	w->attention = cut(k, n->device->ops->attention_scratch(n->device, &shape), 1);
-	w->z = cut(k, backward ? 2 * T : T, w->tile);
+	w->z = cut(k, 2 * T, w->tile);
 	w->row = cut(k, 8, T);
-	if (!backward)
-		return;
 	w->residual = cut(k, 2 * T, D);
 	w->ds = cut(k, 2 * T, D);
 	w->dn = cut(k, 2 * T, D);
@@ -233,21 +231,21 @@ cut_work(struct ttt__work *w, struct cutter *k, const struct ttt__net *n, int64_
 }
 
 enum ttt_status
-ttt__work_create(struct ttt__work *out, const struct ttt__net *n, int64_t T, int64_t S, bool backward, struct ttt_error *err)
+ttt__work_create(struct ttt__work *out, const struct ttt__net *n, int64_t T, int64_t S, struct ttt_error *err)
 {
 	struct cutter k = {0};
 	enum ttt_status status;
 
 	*out = (struct ttt__work){0};
 	out->tile = tile_of(n->config.n_vocab, T);
-	cut_work(out, &k, n, T, S, backward);
+	cut_work(out, &k, n, T, S);
 	if (k.overflow)
 		return ttt__fail_memory(err, "the work buffers");
 	status = ttt__device_floats(n->device, &out->memory, k.used, "the work buffers", err);
 	if (status)
 		return status;
 	k = (struct cutter){.memory = out->memory};
-	cut_work(out, &k, n, T, S, backward);
+	cut_work(out, &k, n, T, S);
 	return TTT_OK;
 }
 

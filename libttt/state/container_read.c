@@ -11,7 +11,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
-#include "libttt/model/json.h"
+#include "libttt/json.h"
 
 static la_ssize_t
 read_file(struct archive *a, void *ctx, const void **p)

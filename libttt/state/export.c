@@ -12,9 +12,5 @@ ttt_state_export(struct ttt_state *s, const char *path, struct ttt_error *err)
 	if (status != TTT_OK)
 		return status;
 	k.file = r.f;
-	status = ttt__put_fast(s, &k, err);
-	if (status == TTT_OK)
-		return ttt__replace_commit(&r, err);
-	ttt__replace_abort(&r);
-	return status;
+	return ttt__replace_end(&r, ttt__put_fast(s, &k, err), err);
 }

@@ -37,8 +37,9 @@ read_tensors(struct ttt__reader *r, struct ttt__safetensors *t, struct ttt__byte
 		return status;
 	if (t->n == (uint64_t)n)
 		return TTT_OK;
+	status = ttt__fail(err, TTT_E_FORMAT, "%s: %zu tensors, but the model has %" PRId64, label, t->n, n);
 	ttt__safetensors_free(t);
-	return ttt__fail(err, TTT_E_SHAPE, "%s: %zu tensors, but the model has %" PRId64, label, t->n, n);
+	return status;
 }
 
 /* One tensor, F32 of just this shape and finite, to out. */

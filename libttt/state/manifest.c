@@ -5,8 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "libttt/model/checksum.h"
-#include "libttt/model/json.h"
+#include "libttt/checksum.h"
+#include "libttt/json.h"
 
 #define ZEROS "0000000000000000000000000000000000000000000000000000000000000000"
 

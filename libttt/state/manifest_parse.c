@@ -4,8 +4,8 @@
 #include <math.h>
 #include <string.h>
 
-#include "libttt/model/checksum.h"
-#include "libttt/model/json.h"
+#include "libttt/checksum.h"
+#include "libttt/json.h"
 
 /* The first failure is kept; what follows it does nothing. */
 struct reader {

@@ -1,7 +1,7 @@
 /* What a state writes, member by member, to wherever it goes. Private. */
 #ifndef TTT_STATE_MEMBERS_H
 #define TTT_STATE_MEMBERS_H
-#include "libttt/model/checksum.h"
+#include "libttt/checksum.h"
 #include "libttt/state/container.h"
 #include "libttt/state/state.h"
 

@@ -3,8 +3,8 @@
 #include <math.h>
 #include <string.h>
 
+#include "libttt/json.h"
 #include "libttt/learn/session.h"
-#include "libttt/model/json.h"
 #include "libttt/state/reader.h"
 
 static const struct known {

@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "libttt/model/json.h"
+#include "libttt/json.h"
 
 enum ttt_status
 ttt__reader_fail(const struct ttt__reader *r, const char *why, struct ttt_error *err)

@@ -1,7 +1,7 @@
 /* A state file on its way in. Private. */
 #ifndef TTT_STATE_READER_H
 #define TTT_STATE_READER_H
-#include "libttt/model/checksum.h"
+#include "libttt/checksum.h"
 #include "libttt/state/container.h"
 #include "libttt/state/state.h"
 

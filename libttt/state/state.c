@@ -6,8 +6,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "libttt/json.h"
 #include "libttt/learn/session.h"
-#include "libttt/model/json.h"
 
 enum { PIECE = 65536 }; /* bytes tokenized at a time */
 static const size_t PASSAGES_MAX = (size_t)256 << 20;

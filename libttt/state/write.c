@@ -4,8 +4,8 @@
 #include <string.h>
 
 #include "libttt/file.h"
+#include "libttt/json.h"
 #include "libttt/learn/session.h"
-#include "libttt/model/json.h"
 #include "libttt/state/members.h"
 #include "libttt/text/split.h"
 
@@ -235,13 +235,7 @@ ttt_state_save(struct ttt_state *s, const char *path, const struct ttt_save_opti
 	struct ttt__replace r;
 	enum ttt_status status = ttt__replace_open(&r, path, err);
 
-	if (status != TTT_OK)
-		return status;
-	status = write_labelled(s, r.f, path, o, err);
-	if (status == TTT_OK)
-		return ttt__replace_commit(&r, err);
-	ttt__replace_abort(&r);
-	return status;
+	return status == TTT_OK ? ttt__replace_end(&r, write_labelled(s, r.f, path, o, err), err) : status;
 }
 
 enum ttt_status

@@ -5,7 +5,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "libttt/model/json.h"
+#include "libttt/json.h"
 #include "libttt/text/stream.h"
 
 /* Zip keeps its directory at the end; where the file can be moved about in, libarchive reads that. */

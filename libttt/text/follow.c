@@ -4,6 +4,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "libttt/file.h"
 #include "libttt/text/follow_plan.h"
 
 enum ttt_status
@@ -41,7 +42,7 @@ static char *
 absolute(const char *path)
 {
 	const char *slash = strrchr(path, '/'), *name = slash != NULL ? slash + 1 : path;
-	char *folder = slash == NULL ? strdup(".") : strndup(path, slash == path ? 1 : (size_t)(slash - path));
+	char *folder = ttt__path_folder(path);
 	char *real = folder != NULL ? realpath(folder, NULL) : NULL, *out = NULL;
 	int n = real == NULL || strcmp(real, "/") == 0 ? 0 : (int)strlen(real); /* PATH_MAX at most */
 	size_t size;

@@ -6,7 +6,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "libttt/model/checksum.h"
+#include "libttt/checksum.h"
 #include "libttt/text/rotation.h"
 
 void

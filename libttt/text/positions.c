@@ -4,8 +4,8 @@
 #include <string.h>
 #include <utf8proc.h>
 
-#include "libttt/model/checksum.h"
-#include "libttt/model/json.h"
+#include "libttt/checksum.h"
+#include "libttt/json.h"
 #include "libttt/text/names.h"
 
 enum { VERSION = 1, DEPTH = 4, MAX_VALUES = 1 << 22 };

@@ -8,6 +8,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "libttt/file.h"
+
 enum { TICK = 12000000 }; /* nanoseconds; no kernel's is longer than 10 ms */
 
 int64_t
@@ -192,7 +194,7 @@ enum ttt_status
 ttt__rotation_find(struct ttt__rotation *r, const char *path, const struct stat *current, struct ttt_error *err)
 {
 	const char *slash = strrchr(path, '/'), *log = slash != NULL ? slash + 1 : path;
-	char *folder = slash == NULL ? strdup(".") : strndup(path, slash == path ? 1 : (size_t)(slash - path));
+	char *folder = ttt__path_folder(path);
 	struct stat st;
 	enum ttt_status status = TTT_OK;
 	DIR *d = NULL;

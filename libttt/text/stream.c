@@ -9,7 +9,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "libttt/model/json.h"
+#include "libttt/json.h"
 
 /* Up to n bytes; -1 with errno set. */
 static ssize_t

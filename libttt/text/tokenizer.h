@@ -5,7 +5,10 @@
 #include "libttt/text/pattern.h"
 #include "libttt/text/vocab.h"
 
-enum { TTT__STAGE_MAX = 16 };
+enum {
+	TTT__STAGE_MAX = 16,
+	TTT__TOKENIZER_MAX = 48 << 20 /* bytes of a tokenizer.json; the largest in the wild has 34 million */
+};
 
 /* One pre-tokenizer: its pattern's matches cut a text into pieces, which the next stage cuts further. */
 struct ttt__stage {

@@ -1,13 +1,15 @@
 /* tokenizer.json as a whole, and its added tokens. The rule: a member that is not understood is an error, for it could
  * change tokens. The exceptions say why. */
-#include "libttt/text/tokenizer_json.h"
 #include "libttt/file.h"
+#include "libttt/json.h"
 #include "libttt/text/nfc.h"
+#include "libttt/text/tokenizer_json.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-enum { FILE_MAX = 48 << 20 }; /* bytes; the largest in the wild has 34 million */
+/* The largest in the wild has 34 million bytes and some two million values. */
+enum { DEPTH_MAX = 64, VALUES_MAX = 1 << 22 };
 
 struct ttt__shown
 ttt__show(const char *text)
@@ -252,16 +254,13 @@ enum ttt_status
 ttt_tokenizer_parse(struct ttt_tokenizer **out, const void *json, size_t n, const char *label, struct ttt_error *err)
 {
 	struct ttt__tokenizer_reader r = { .label = label, .err = err };
-	json_error_t why;
-
-	if (n == 0)
-		return ttt__fail(err, TTT_E_FORMAT, "%s: empty, where a tokenizer.json should be", label);
-	json_t *root = json_loadb(json, n, JSON_REJECT_DUPLICATES, &why);
-	if (root == NULL)
-		return ttt__fail(err, TTT_E_FORMAT, "%s: not valid JSON: line %d, column %d: %s", label, why.line, why.column,
-		    ttt__show(why.text).text);
+	json_t *root;
+	enum ttt_status status = ttt__json_parse(&root, json, n,
+	    &(struct ttt__json_limits){ .depth = DEPTH_MAX, .n_value = VALUES_MAX }, label, "the tokenizer", err);
+	if (status != TTT_OK)
+		return status;
 	r.t = ttt__new(1, sizeof *r.t);
-	enum ttt_status status = r.t == NULL ? ttt__fail_memory(err, label) : read_root(&r, root);
+	status = r.t == NULL ? ttt__fail_memory(err, label) : read_root(&r, root);
 	json_decref(root);
 	if (status == TTT_OK)
 		*out = r.t;
@@ -274,7 +273,7 @@ enum ttt_status
 ttt_tokenizer_open(struct ttt_tokenizer **out, const char *path, struct ttt_error *err)
 {
 	struct ttt__bytes file = { 0 };
-	enum ttt_status status = ttt__file_read(&file, path, FILE_MAX, err);
+	enum ttt_status status = ttt__file_read(&file, path, TTT__TOKENIZER_MAX, err);
 	if (status == TTT_OK)
 		status = ttt_tokenizer_parse(out, file.p, file.n, path, err);
 	ttt__bytes_free(&file);

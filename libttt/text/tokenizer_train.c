@@ -132,12 +132,10 @@ write_root(const char *path, const json_t *root, struct ttt_error *err)
 	enum ttt_status status = ttt__replace_open(&r, path, err);
 	if (status != TTT_OK)
 		return status;
-	if (json_dump_callback(root, write_part, r.f, JSON_INDENT(1)) != 0 && !ferror(r.f)) {
-		ttt__replace_abort(&r);
-		return ttt__fail_memory(err, path);
-	}
+	if (json_dump_callback(root, write_part, r.f, JSON_INDENT(1)) != 0 && !ferror(r.f))
+		status = ttt__fail_memory(err, path);
 	fputc('\n', r.f);
-	return ttt__replace_commit(&r, err);
+	return ttt__replace_end(&r, status, err);
 }
 
 static enum ttt_status

@@ -1,7 +1,7 @@
 /* Continuing a text with the adapted model. */
 #include "libttt/base.h"
 #include "libttt/learn/session.h"
-#include "libttt/model/random.h"
+#include "libttt/random.h"
 
 #include <math.h>
 #include <stdlib.h>

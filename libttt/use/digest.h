@@ -2,7 +2,7 @@
  *   digest.json    {"version": 1, "lines": N, "cursor": "..", "scores": [..]}: lines read in all; journalctl's cursor; the newest scores, in
  *                  ten-thousandths, oldest first
  *   digest.lines   "COUNT\tLAST\tMASK\n", a line each kind of line learned: how many were like it, the number of the last one, its masked bytes
- *   digest.files   how far every file was read: libttt/text/follow.h */
+ *   digest.files   how far every file was read: libttt/text/positions.h */
 #ifndef TTT_USE_DIGEST_H
 #define TTT_USE_DIGEST_H
 #include "libttt/use/lexicon.h"

@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "libttt/model/json.h"
+#include "libttt/json.h"
 #include "libttt/state/extra.h"
 #include "libttt/use/digest.h"
 

@@ -221,7 +221,7 @@ ttt__fulltext_length(const struct ttt__fulltext *ix, int64_t i)
 }
 
 struct walk {
-	ttt__word_fn *fn;
+	ttt__stem_fn *fn;
 	void *ctx;
 };
 
@@ -235,7 +235,7 @@ walk_word(void *ctx, int flags, const char *token, int n, int start, int end)
 }
 
 enum ttt_status
-ttt__fulltext_words(struct ttt__fulltext *ix, const char *text, size_t n, bool whole, ttt__word_fn *fn, void *ctx,
+ttt__fulltext_words(struct ttt__fulltext *ix, const char *text, size_t n, bool whole, ttt__stem_fn *fn, void *ctx,
     struct ttt_error *err)
 {
 	struct walk w = { .fn = fn, .ctx = ctx };

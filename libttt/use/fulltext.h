@@ -22,9 +22,9 @@ int64_t ttt__fulltext_length(const struct ttt__fulltext *ix, int64_t i);
 
 /* Call fn for each stemmed word of a text, in order, with its place there. With whole, words with '_' stay whole,
  * else their parts come, then the whole. fn returns false to stop. */
-typedef bool ttt__word_fn(void *ctx, const char *stem, size_t n, size_t start, size_t end);
+typedef bool ttt__stem_fn(void *ctx, const char *stem, size_t n, size_t start, size_t end);
 enum ttt_status ttt__fulltext_words(struct ttt__fulltext *ix, const char *text, size_t n, bool whole,
-    ttt__word_fn *fn, void *ctx, struct ttt_error *err);
+    ttt__stem_fn *fn, void *ctx, struct ttt_error *err);
 
 enum ttt__table { TTT__UNITS, TTT__NAMES };
 /* Call fn for each row (unit, or file whose base name is meant) with at least one of the terms, in rising order,

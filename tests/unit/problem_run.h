@@ -64,7 +64,7 @@ problem_place(const struct problem *q, struct placed *s, struct ttt_device *d)
 	TINY_OK(ttt__net_create(&s->net, d, &q->c, &q->p, q->c.window, q->S + q->T, &err));
 	assert_int_equal(s->net.n_layer, n);
 	assert_int_equal(s->net.split, problem_split(&q->c));
-	TINY_OK(ttt__work_create(&s->work, &s->net, q->T, q->S, true, &err));
+	TINY_OK(ttt__work_create(&s->work, &s->net, q->T, q->S, &err));
 	TINY_OK(ttt__tape_create(&s->tape, &s->net, q->dual ? TTT__TAPE_STACKED : TTT__TAPE_VALUES, q->first, n, q->T, &err));
 	if (q->dual) {
 		TINY_OK(ttt__tape_create(&s->tangent, &s->net, TTT__TAPE_TANGENTS, s->net.split, n, q->T, &err));

@@ -4,7 +4,7 @@
 
 #include "libttt/learn/session.h"
 #include "libttt/learn/trainer.h"
-#include "libttt/model/random.h"
+#include "libttt/random.h"
 #include "on_devices.h"
 #include "scratch.h"
 

@@ -5,8 +5,8 @@
 #include "libttt/model/config.h"
 #include "libttt/model/index.h"
 #include "libttt/model/model.h"
-#include "libttt/model/random.h"
 #include "libttt/model/safetensors.h"
+#include "libttt/random.h"
 #include "tests/unit/scratch.h"
 
 #define BASE "\"vocab_size\": 96, \"hidden_size\": 32, \"num_hidden_layers\": 2, \"num_attention_heads\": 4, " \

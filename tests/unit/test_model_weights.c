@@ -2,7 +2,7 @@
 #include <math.h>
 #include <pthread.h>
 
-#include "libttt/model/checksum.h"
+#include "libttt/checksum.h"
 #include "libttt/model/model.h"
 #include "libttt/model/safetensors.h"
 #include "tests/unit/scratch.h"
@@ -207,7 +207,7 @@ test_write(void **state)
 	    "again/model.safetensors: tensor 'model.norm.weight': 3.40282e+38 is beyond");
 	g = open_ok(f, in(f->dir, "again"));
 	ttt_model_free(g);
-	assert_fails(ttt_model_write(h, in(f->dir, "no/such"), TTT_F32, &err), TTT_E_IO, &err, "cannot be made");
+	assert_fails(ttt_model_write(h, in(f->dir, "no/such"), TTT_F32, &err), TTT_E_IO, &err, "cannot make the directory");
 	ttt_model_free(h);
 	ttt_model_free(m);
 }

@@ -116,7 +116,7 @@ test_damage(void **state)
 }
 
 static void
-check_number(enum ttt__dtype dtype, uint64_t bits, size_t size, bool finite, float want)
+check_number(enum ttt__tensor_type dtype, uint64_t bits, size_t size, bool finite, float want)
 {
 	struct ttt__safetensors s = { .label = (char *)"f.safetensors" };
 	struct ttt__tensor t = { .name = (char *)"x", .dtype = dtype, .n_element = 1, .n_byte = size };

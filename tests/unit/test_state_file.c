@@ -4,7 +4,7 @@
 #include <archive_entry.h>
 #include <math.h>
 
-#include "libttt/model/checksum.h"
+#include "libttt/checksum.h"
 #include "libttt/state/container.h"
 #include "tests/unit/state_fixture.h"
 
@@ -256,6 +256,17 @@ nan_weight(struct parts *p)
 	memcpy(b->p + b->n - 4, "\0\0\xc0\x7f", 4);
 }
 
+/* One tensor where all the fast weights should be. */
+static void
+fast_tensors(struct parts *p)
+{
+	static const char one[] = "\x37\0\0\0\0\0\0\0{\"a\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[0,4]}} \0\0\0";
+	struct ttt__bytes *b = part(p, "fast.safetensors");
+
+	b->n = 0;
+	assert_int_equal(ttt__bytes_add(b, one, sizeof one, NULL), TTT_OK);
+}
+
 static void
 window_dtype(struct parts *p)
 {
@@ -443,6 +454,7 @@ test_lies(void **state)
 	save(s, in(f->dir, "sound.ttt"), TTT_COMPRESS_NONE, false);
 	ttt_state_free(s);
 	lie(f, nan_weight, true, "not a finite number");
+	lie(f, fast_tensors, true, "fast.safetensors: 1 tensors, but the model has");
 	lie(f, window_dtype, true, "is not F32");
 	lie(f, window_shape, true, "is not [20, 16]");
 	lie(f, pending_id, true, "pending holds a token outside the vocabulary");

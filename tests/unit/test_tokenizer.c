@@ -228,12 +228,12 @@ test_refused(void **state)
 		const char *name, *part;
 	} cases[] = {
 		{ "added_empty", "added token 2 is the empty string" }, { "added_id_huge", "'<big>' has id 1099511627776" },
-		{ "added_not_object", "added token 0 is not an object" }, { "cut", "not valid JSON" },
+		{ "added_not_object", "added token 0 is not an object" }, { "cut", "not JSON" },
 		{ "decoder_unknown", "decoder is of type 'Warp'" }, { "empty", "empty" }, { "giant_array", "ByteLevel" },
 		{ "merge_empty_part", "merge 0 has an empty side" }, { "merge_missing_left", "merge 4 ('qqq' + 'e')" },
 		{ "merge_string_no_space", "merge 0 ('th')" }, { "merge_three_parts", "merge 4 is not a pair" },
 		{ "merges_object", "array of merges" }, { "model_missing", "no model" }, { "model_null", "no model" },
-		{ "nesting", "depth" }, { "normalizer_nested", "depth" },
+		{ "nesting", "nested deeper than" }, { "normalizer_nested", "nested deeper than" },
 		{ "normalizer_unknown", "normalizer is of type 'Warp'" },
 		{ "not_utf8", "0xff" }, { "pre_tokenizer_unknown", "pre-tokenizer is of type 'Warp'" },
 		{ "regex_bad_property", "property" }, { "regex_bad_repeat", "range" }, { "regex_catastrophic", "anchor" },

@@ -13,8 +13,8 @@
 #include <cmocka.h>
 
 #include "libttt/model/model.h"
-#include "libttt/model/random.h"
 #include "libttt/net/network.h"
+#include "libttt/random.h"
 
 /* call's last argument is &err. */
 #define TINY_OK(call)                                       \

@@ -1,6 +1,6 @@
 /* BLAKE2b-256 as 64 hexadecimal digits. Private. */
-#ifndef TTT_MODEL_CHECKSUM_H
-#define TTT_MODEL_CHECKSUM_H
+#ifndef TTT_CHECKSUM_H
+#define TTT_CHECKSUM_H
 #include <blake2.h>
 #include "libttt/base.h"
 

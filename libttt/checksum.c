@@ -1,4 +1,4 @@
-#include "libttt/model/checksum.h"
+#include "libttt/checksum.h"
 
 #include <string.h>
 

@@ -1,4 +1,4 @@
-#include "libttt/model/json.h"
+#include "libttt/json.h"
 
 #include <string.h>
 

@@ -1,4 +1,4 @@
-#include "libttt/model/random.h"
+#include "libttt/random.h"
 
 #include <math.h>
 

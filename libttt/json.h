@@ -1,6 +1,6 @@
 /* JSON from files that nobody vouches for: limits first, then jansson. Private. */
-#ifndef TTT_MODEL_JSON_H
-#define TTT_MODEL_JSON_H
+#ifndef TTT_JSON_H
+#define TTT_JSON_H
 #include <jansson.h>
 #include "libttt/base.h"
 

@@ -1,6 +1,6 @@
 /* Random numbers that are the same everywhere for the same seed: xoshiro256** filled by splitmix64. Private. */
-#ifndef TTT_MODEL_RANDOM_H
-#define TTT_MODEL_RANDOM_H
+#ifndef TTT_RANDOM_H
+#define TTT_RANDOM_H
 #include "libttt/base.h"
 
 struct ttt__random {

@@ -6,7 +6,7 @@
 
 #include "tools/digest.h"
 
-enum { GROUPS = 10000 }; /* kinds kept */
+enum { GROUPS = 10000, ROWS = 20 }; /* kinds kept; rows of text unless -n says how many */
 
 static void
 write_marked(FILE *f, const struct digest *d, const struct ttt_digest_line *x)
@@ -133,7 +133,7 @@ new_group(struct digest *d, const char *file, const struct ttt_digest_line *line
 }
 
 static int
-add_group(struct digest *d, const char *file, int64_t number, int64_t in_file, const struct ttt_digest_line *line)
+add_group(struct digest *d, const char *file, int64_t number, int64_t in_file, const struct ttt_digest_line *line, bool inner)
 {
 	struct digest_group *g;
 
@@ -155,6 +155,7 @@ add_group(struct digest *d, const char *file, int64_t number, int64_t in_file, c
 	g = new_group(d, file, line);
 	if (g == NULL)
 		return TOOL_TROUBLE;
+	g->inner = inner;
 	g->first = g->last = number;
 	g->first_in_file = in_file;
 	g->count = 1;
@@ -167,6 +168,7 @@ int
 digest_report_line(struct digest *d, const char *file, int64_t number, int64_t in_file, const struct ttt_digest_line *line)
 {
 	int32_t place;
+	bool inner;
 
 	if (d->all) {
 		if (d->json)
@@ -175,11 +177,14 @@ digest_report_line(struct digest *d, const char *file, int64_t number, int64_t i
 			return write_text(d, file, in_file, line, NULL);
 		return TOOL_DONE;
 	}
+	inner = line->n > 0 && (line->text[0] == ' ' || line->text[0] == '\t');
+	if (!inner)
+		d->head_novel = line->novel;
 	if (!line->novel)
 		return TOOL_DONE;
 	place = ttt__names_find(&d->kinds, &line->kind, sizeof(line->kind));
 	if (place < 0)
-		return add_group(d, file, number, in_file, line);
+		return add_group(d, file, number, in_file, line, inner && d->head_novel);
 	d->group[place]->count++;
 	if (strcmp(d->group[place]->file, file) == 0)
 		d->group[place]->last = number;
@@ -188,11 +193,14 @@ digest_report_line(struct digest *d, const char *file, int64_t number, int64_t i
 	return TOOL_DONE;
 }
 
+/* But behind all others the lines that begin with a blank below a novel one: a stack's, say, which would fill the report. */
 static int
 most_novel_first(const void *a, const void *b)
 {
 	const struct digest_group *x = *(struct digest_group *const *)a, *y = *(struct digest_group *const *)b;
 
+	if (x->inner != y->inner)
+		return x->inner ? 1 : -1;
 	return x->line.score != y->line.score ? (x->line.score < y->line.score ? 1 : -1) : (x->first > y->first) - (x->first < y->first);
 }
 
@@ -216,7 +224,7 @@ write_headers(const struct digest *d)
 int
 digest_report_end(struct digest *d)
 {
-	size_t n = d->n_group < (size_t)d->most ? d->n_group : (size_t)d->most;
+	size_t most = d->most >= 0 ? (size_t)d->most : d->json ? GROUPS : ROWS, n = d->n_group < most ? d->n_group : most;
 
 	if (d->n_group > 0)
 		qsort(d->group, d->n_group, sizeof(struct digest_group *), most_novel_first);
@@ -230,7 +238,9 @@ digest_report_end(struct digest *d)
 		else if (write_text(d, g->file, g->first_in_file, &g->line, g) != TOOL_DONE)
 			return TOOL_TROUBLE;
 	}
-	if (d->n_group > n && !d->json)
+	if (d->n_group > n && d->json)
+		tool_note(d->t, "%zu more kinds of novel lines were not printed", d->n_group - n);
+	else if (d->n_group > n)
 		printf("... and %zu more kinds of novel lines (%s)\n", d->n_group - n,
 		    d->dry_run ? "-n shows more" : "a larger -n shows more from the next run on");
 	if (d->n_beyond > 0 && !d->json)

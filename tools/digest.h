@@ -18,6 +18,7 @@ struct digest_group { /* alike novel lines */
 	char *file;
 	int64_t first, first_in_file, last; /* lines: of the FILE's new ones, of the file read, of the FILE's new ones */
 	int64_t count;
+	bool inner;                         /* begins with a blank, below a novel line */
 };
 
 struct digest {
@@ -27,7 +28,7 @@ struct digest {
 	const char *const *name; /* [n_name] logs */
 	size_t n_name;
 	struct ttt_digest_options o;
-	int64_t most;            /* rows printed */
+	int64_t most;            /* rows printed; -1: not given */
 	double wait;             /* seconds; < 0: for ever */
 	bool journal, dry_run, all, json, mail, color;
 	/* what it takes */
@@ -39,6 +40,7 @@ struct digest {
 	size_t n_group, group_capacity;
 	int64_t n_beyond;        /* lines of kinds beyond those */
 	struct ttt__names kinds; /* a group's kind to its place */
+	bool head_novel;         /* of the FILE's lines, the last that did not begin with a blank was novel */
 	int64_t n_failed;        /* logs that could not be read; each was reported */
 	int64_t n_unread;        /* parts of logs among these */
 };

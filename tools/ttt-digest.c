@@ -10,7 +10,7 @@ enum { OPT_ACCEPT = TOOL_LONG, OPT_ALL, OPT_COLOR, OPT_DRY_RUN, OPT_IGNORE, OPT_
 	OPT_THRESHOLD, OPT_WAIT };
 
 static const struct tool_option options[] = {
-	{'n', "lines", "N", "print at most N rows (default: 20)"},
+	{'n', "lines", "N", "print at most N rows (default: 20; with --json all)"},
 	{OPT_ALL, "all", NULL, "print every new line with its score"},
 	{OPT_JSON, "json", NULL, "JSON Lines"},
 	{OPT_MAIL, "mail", NULL, "with headers for sendmail -t, to $MAILTO or root"},
@@ -180,7 +180,7 @@ close_digest(struct digest *d)
 int
 cmd_main(struct tool *t, int argc, char **argv)
 {
-	struct digest d = {.t = t, .most = 20, .wait = -1};
+	struct digest d = {.t = t, .most = -1, .wait = -1};
 	const char *color = "auto";
 	int64_t before = 0;
 	int key, status;

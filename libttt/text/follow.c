@@ -70,8 +70,13 @@ open_current(struct ttt_follow *f, struct ttt__followed **out, struct stat *st, 
 	char *label = NULL;
 
 	*out = NULL;
-	if (fd < 0 && errno == ENOENT && f->position->read)
+	if (fd < 0 && errno == ENOENT && f->position->read) {
+		char text[sizeof(((struct ttt_error *)0)->text)];
+
+		(void)snprintf(text, sizeof(text), "%.400s: is not there now", f->path);
+		ttt__follow_note(f, text, false);
 		return TTT_OK;
+	}
 	if (fd < 0 || fstat(fd, st) != 0)
 		status = ttt__fail(err, TTT_E_IO, "%s: cannot open: %s", f->path, strerror(errno));
 	else if (!S_ISREG(st->st_mode))

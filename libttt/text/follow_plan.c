@@ -15,6 +15,7 @@ struct look {
 	struct ttt_follow *f;
 	struct ttt__rotation r;
 	const struct ttt__followed *current; /* what the path leads to, or NULL */
+	const char *target; /* path without links */
 	const char *beside; /* a path in the folder: candidates are named as it is */
 	bool stale;         /* a file was no longer what it had been found to be */
 	int matched;        /* index in r of what position->at is of, or NONE */
@@ -183,7 +184,7 @@ unread(const struct look *l, size_t i)
 	const struct ttt__mark *at = &l->f->position->at;
 	const struct ttt__rotated *c = &l->r.p[i];
 
-	if (!c->counted || (int)i == l->matched)
+	if (!c->counted || (int)i == l->matched || ttt__positions_beside(&l->f->positions, l->target, c->name))
 		return false;
 	return c->mtime > at->mtime || (l->matched != NONE && i > (size_t)l->matched) ||
 	    (at->n_head == 0 && c->mtime == at->mtime && guess(c, at) == 0);
@@ -259,7 +260,7 @@ plan_rotated(struct look *l, const char *target, const struct stat *st, bool sam
 	for (int i = 0; i < TRIES && disturbed && status == TTT_OK; i++) {
 		ttt__follow_unplan(l->f);
 		l->stale = false;
-		status = ttt__rotation_find(&l->r, target, st, &e);
+		status = ttt__rotation_find(&l->r, target, st, &l->f->position->at, &e);
 		if (status == TTT_E_IO) { /* a log can be read in a folder that cannot */
 			ttt__follow_note(l->f, e.text, true);
 			return TTT_OK;
@@ -297,14 +298,16 @@ plan_known(struct ttt_follow *f, struct ttt__followed *current, const struct sta
 	target = ttt__file_target(p->path);
 	if (target == NULL)
 		return ttt__fail(err, TTT_E_IO, "%s: cannot open: %s", f->path, strerror(errno));
+	l.target = target;
 	l.beside = strcmp(target, p->path) == 0 ? f->path : target;
 	status = plan_rotated(&l, target, current != NULL ? st : NULL, same, certain, err);
 	free(target);
 	if (status == TTT_OK && same && f->rotated)
 		status = ttt__followed_start(current, err);
 	if (status == TTT_OK && current != NULL && p->at.n_head > 0 && !same && l.matched == NONE) {
+		/* a log that was cut is the same file still; where another has its place, the end of the former may have been lost */
 		(void)snprintf(text, sizeof(text), "%.400s: what was read before is gone; it is read from its start", f->path);
-		ttt__follow_note(f, text, false);
+		ttt__follow_note(f, text, current->device != p->at.device || current->inode != p->at.inode);
 	}
 	return status;
 }

@@ -1,4 +1,5 @@
 #include "libttt/text/mask.h"
+#include "libttt/text/vocab.h"
 
 #include <string.h>
 
@@ -72,7 +73,7 @@ static size_t
 key_length(const char *p, size_t n)
 {
 	size_t len = 0, turns = 0, counted = 0;
-	bool upper = false, lower = false;
+	bool upper = false, lower = false, digit = false;
 	char last = 0;
 
 	for (; len < n && len <= KEY_MOST && (is_word(p[len]) || p[len] == '-' || p[len] == '_'); len++) {
@@ -85,8 +86,9 @@ key_length(const char *p, size_t n)
 		last = kind;
 		upper = upper || kind == 'A';
 		lower = lower || kind == 'a';
+		digit = digit || kind == '0'; /* without one it may be a name: CrashLoopBackOff, OutOfMemoryError */
 	}
-	return upper && lower && len >= KEY && len <= KEY_MOST && 5 * turns >= 2 * (counted - 1) ? len : 0;
+	return upper && lower && digit && len >= KEY && len <= KEY_MOST && 5 * turns >= 2 * (counted - 1) ? len : 0;
 }
 
 static bool
@@ -148,8 +150,16 @@ ttt__mask_line(struct ttt__bytes *out, struct ttt__bytes *place, const char *lin
 		}
 		while (at + word < n && is_word(line[at + word]))
 			word++;
-		s = word > 0 ? put_word(out, place, line + at, word, (uint32_t)at, err) : put(out, place, line + at, 1, (uint32_t)at, err);
-		at += word > 0 ? word : 1;
+		if (word > 0) {
+			s = put_word(out, place, line + at, word, (uint32_t)at, err);
+		} else {
+			size_t left = n - at;
+			int length = ttt__utf8_length((const unsigned char *)line + at, left < 4 ? left : 4);
+
+			word = length > 0 ? (size_t)length : 1;
+			s = length > 0 ? put(out, place, line + at, word, (uint32_t)at, err) : put(out, place, "\xef\xbf\xbd", 3, (uint32_t)at, err);
+		}
+		at += word;
 	}
 	return s != TTT_OK ? s : ttt__bytes_add(place, &end, sizeof(end), err);
 }

@@ -61,6 +61,17 @@ ttt__positions_at(struct ttt__positions *s, struct ttt__position **out, const ch
 	return TTT_OK;
 }
 
+bool
+ttt__positions_beside(const struct ttt__positions *s, const char *path, const char *name)
+{
+	size_t n_folder = (size_t)(strrchr(path, '/') - path) + 1;
+
+	for (size_t i = 0; i < s->n; i++)
+		if (s->p[i].read && strncmp(s->p[i].path, path, n_folder) == 0 && strcmp(s->p[i].path + n_folder, name) == 0)
+			return true;
+	return false;
+}
+
 void
 ttt__positions_free(struct ttt__positions *s)
 {

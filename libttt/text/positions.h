@@ -33,6 +33,8 @@ struct ttt__positions {
 /* The one of path, made where there is none; borrowed until the next call. */
 enum ttt_status ttt__positions_at(struct ttt__positions *s, struct ttt__position **out, const char *path,
     struct ttt_error *err);
+/* Was the file name in the folder of path read as a log of its own? */
+bool ttt__positions_beside(const struct ttt__positions *s, const char *path, const char *name);
 void ttt__positions_free(struct ttt__positions *s);
 
 /* Fill empty positions. Errors: TTT_E_FORMAT. */

@@ -147,18 +147,21 @@ add(struct ttt__rotation *r, const struct ttt__rotated *c, struct ttt_error *err
 }
 
 static enum ttt_status
-read_folder(struct ttt__rotation *r, DIR *d, const char *log, const struct stat *current, struct ttt_error *err)
+read_folder(struct ttt__rotation *r, DIR *d, const char *log, const struct stat *current, const struct ttt__mark *was,
+    struct ttt_error *err)
 {
 	enum ttt_status status = TTT_OK;
 	const struct dirent *e;
 
 	while (status == TTT_OK && (e = readdir(d)) != NULL) {
-		struct ttt__rotated c = { 0 };
+		struct ttt__rotated c = { .number = -1 };
 		struct stat st;
 
-		if (!belongs(log, e->d_name, &c) || fstatat(r->folder, e->d_name, &st, AT_SYMLINK_NOFOLLOW) != 0 ||
-		    !S_ISREG(st.st_mode))
-			continue;
+		bool named = belongs(log, e->d_name, &c);
+
+		if (fstatat(r->folder, e->d_name, &st, AT_SYMLINK_NOFOLLOW) != 0 || !S_ISREG(st.st_mode) ||
+		    (!named && ((int64_t)st.st_dev != was->device || (int64_t)st.st_ino != was->inode)))
+			continue; /* where a link led to another file before, that may have any name */
 		if (current != NULL && st.st_dev == current->st_dev && st.st_ino == current->st_ino)
 			continue;
 		c.name = (char *)(uintptr_t)e->d_name; /* copied */
@@ -191,7 +194,8 @@ sort(struct ttt__rotation *r)
 }
 
 enum ttt_status
-ttt__rotation_find(struct ttt__rotation *r, const char *path, const struct stat *current, struct ttt_error *err)
+ttt__rotation_find(struct ttt__rotation *r, const char *path, const struct stat *current, const struct ttt__mark *was,
+    struct ttt_error *err)
 {
 	const char *slash = strrchr(path, '/'), *log = slash != NULL ? slash + 1 : path;
 	char *folder = ttt__path_folder(path);
@@ -213,7 +217,7 @@ ttt__rotation_find(struct ttt__rotation *r, const char *path, const struct stat 
 			close(copy);
 	} else {
 		r->mtime = ttt__mtime(&st);
-		status = read_folder(r, d, log, current, err);
+		status = read_folder(r, d, log, current, was, err);
 		sort(r);
 	}
 	if (d != NULL)

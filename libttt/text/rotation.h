@@ -4,7 +4,7 @@
 #define TTT_TEXT_ROTATION_H
 #include <sys/stat.h>
 
-#include "libttt/base.h"
+#include "libttt/text/positions.h"
 
 struct ttt__rotated {
 	char *name;
@@ -28,7 +28,7 @@ struct ttt__rotation {
 /* Find the regular files that the log at path may have been rotated to, none of which is the file of current; that is
  * NULL where there is none. On failure there is nothing to free. */
 enum ttt_status ttt__rotation_find(struct ttt__rotation *r, const char *path, const struct stat *current,
-    struct ttt_error *err);
+    const struct ttt__mark *was, struct ttt_error *err);
 void ttt__rotation_free(struct ttt__rotation *r);
 /* Files came, went or got other names since: what was found may be half of one state and half of another. */
 bool ttt__rotation_changed(const struct ttt__rotation *r);

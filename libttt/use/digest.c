@@ -378,6 +378,29 @@ kind_of(const struct ttt__lexicon_line *x)
 	return kind;
 }
 
+/* So are those of which a word in four at most was never learned, when they differ in that: names of users, of files. */
+static uint64_t
+kind_but_names(const struct ttt_digest *d, const struct ttt__lexicon_line *x)
+{
+	unsigned char word[TTT__LEXICON_WORD];
+	size_t at = 0, start, n, n_word = 0, n_new = 0, from = 0;
+	uint64_t kind = 1;
+
+	while ((n = ttt__lexicon_next(x->mask, x->n, &at, &start, word)) > 0) {
+		uint64_t part = 2;
+
+		n_word++;
+		if (ttt__lexicon_knows(&d->lexicon, word, n))
+			part = ttt__hash(word, n);
+		else
+			n_new++;
+		part += ttt__hash(x->mask + from, start - from);
+		kind = ttt__hash((const uint64_t[]){kind, part}, 2 * sizeof(kind));
+		from = at;
+	}
+	return n_new > 0 && 4 * n_new <= n_word ? kind : kind_of(x);
+}
+
 static enum ttt_status
 score_lines(struct ttt_digest *d, struct ttt_digest_line *line, size_t n, struct ttt_error *err)
 {
@@ -396,7 +419,7 @@ score_lines(struct ttt_digest *d, struct ttt_digest_line *line, size_t n, struct
 
 		line[i].score = x->known ? score(KNOWN, 0, line[i].text, line[i].n) : x->score;
 		line[i].novel = d->threshold > 0 && line[i].score >= d->threshold;
-		line[i].kind = kind_of(x);
+		line[i].kind = line[i].novel ? kind_but_names(d, x) : kind_of(x);
 		line[i].n_mark = 0;
 		if (fresh || x->known)
 			note_score(d, line[i].score);

@@ -179,8 +179,10 @@ count_parts(struct ttt__lexicon *l, const unsigned char *mask, size_t n, struct 
 	*n_part = 0;
 	while (s == TTT_OK && (size = ttt__lexicon_next(mask, n, &at, &start, word)) > 0) {
 		size_t i = 0;
-		int32_t place = -1;
+		int32_t place = ttt__names_find(&l->words, word, size);
 
+		if (place < 0 && *n_part == PARTS)
+			continue; /* it would not count */
 		s = enter_word(l, word, size, &place, err);
 		while (i < *n_part && parts[i].word != place)
 			i++;

@@ -169,6 +169,82 @@ evil="Nov 25 11:00:00 host kernel: DANGER reactor coolant lost, shutting down tu
 	[[ $output == *"worker 5 at shard 5"*"(4 alike)" ]]
 }
 
+@test "a stack below a novel line does not push another log's incident out" {
+	start
+	log 1 50 >other
+	ttt-digest -q --learn-all s.ttt log other
+	{
+		echo "Nov 25 11:00:00 host app: ERROR unhandled failure in the billing thread"
+		seq 40 | awk '{ printf "\tat org.shop%c%c.Billing.step%c(Billing.java:%d)\n", 96 + $1 % 26, 97 + $1 % 7, 97 + $1 % 5, $1 }'
+	} >>log
+	echo "$evil" >>other
+	ok ttt-digest -q s.ttt log other
+	[[ ${lines[0]} == log:* || ${lines[1]} == log:* ]]
+	[[ ${lines[0]} == other:* || ${lines[1]} == other:* ]]
+}
+
+@test "rows that differ in a name nobody has seen are one" {
+	start
+	for name in emil friederike gottfried; do
+		echo "Nov 25 11:00:01 host sshd[78]: Invalid user $name from 10.0.0.9 port 4711 ssh2 preauth"
+	done >>log
+	ttt-digest -q --learn-all s.ttt log
+	for name in hildegard immanuel jakobine; do
+		echo "Nov 25 11:00:02 host sshd[79]: Failed none for invalid user $name from 10.0.0.9 port 4711 ssh2 preauth of a turbine"
+	done >>log
+	ok ttt-digest --threshold 0.01 s.ttt log
+	[ "${#lines[@]}" -eq 1 ]
+	[[ $output == *"hildegard"*"(3 alike)" ]]
+}
+
+@test "a row of bytes that are not UTF-8 is accepted from JSON" {
+	start
+	printf 'Nov 25 11:00:00 host kernel: temp\351rature d\351pass\351e du r\351acteur\n' | tee line >>log
+	ok ttt-digest --json s.ttt log
+	printf '%s\n' "$output" >rows
+	ok ttt-digest --accept rows s.ttt
+	cat line >>log
+	ok ttt-digest s.ttt log
+	[ -z "$output" ]
+}
+
+@test "a link that leads to another file now: the former is read to its end, whatever its name" {
+	log 1 300 >app-1.out
+	ln -s app-1.out current
+	ttt-digest -q s.ttt current
+	echo "$evil" >>app-1.out
+	log 301 310 >app-2.out
+	ln -sf app-2.out current
+	ok ttt-digest s.ttt current
+	[[ $output == *"app-1.out:301:"*": $evil" ]]
+}
+
+@test "a log with a number behind its name is no part of the one without" {
+	for name in worker worker-1; do
+		log 1 300 >$name.log
+	done
+	ttt-digest -q s.ttt worker.log worker-1.log
+	echo "$evil" >>worker-1.log
+	ok ttt-digest s.ttt worker.log worker-1.log
+	[ "${#lines[@]}" -eq 1 ]
+	mv worker.log worker.log.1
+	log 301 320 >worker.log
+	ok ttt-digest s.ttt worker.log worker-1.log
+	[ -z "$output" ]
+}
+
+@test "another file in a log's place, and nothing of the former: said, and exit 2" {
+	start
+	mkdir old
+	mv log old/log.1
+	log 301 310 >log
+	refuse "log: what was read before is gone" ttt-digest -q s.ttt log
+	rm log
+	run --separate-stderr ttt-digest s.ttt log
+	[ "$status" -eq 0 ]
+	[ "$stderr" = "ttt-digest: log: is not there now" ]
+}
+
 @test "marks in JSON are of the text as it stands there, with bytes that are not UTF-8" {
 	start
 	printf 'caf\351 caf\351 kernel: DANGER reactor coolant lost, shutting down turbine\n' >>log
@@ -205,6 +281,9 @@ evil="Nov 25 11:00:00 host kernel: DANGER reactor coolant lost, shutting down tu
 	ok ttt-digest --dry-run -n 2 s.ttt log
 	[ "${#lines[@]}" -eq 3 ]
 	[ "${lines[2]}" = "... and 2 more kinds of novel lines (-n shows more)" ]
+	run --separate-stderr ttt-digest --json --dry-run -n 2 s.ttt log
+	[ "${#lines[@]}" -eq 2 ]
+	[[ $stderr == *"2 more kinds of novel lines were not printed" ]]
 	ok ttt-digest -n 2 s.ttt log
 	[ "${lines[2]}" = "... and 2 more kinds of novel lines (a larger -n shows more from the next run on)" ]
 }

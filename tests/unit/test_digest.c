@@ -26,7 +26,8 @@ test_mask(void **state)
 	    {"order 45872946-52749 failed", "order 0000-0000 failed"},
 	    {"key=sess:mR4t-Zq8_VhXw2Lk9 ok", "key=sess:@ ok"},
 	    {"OrderService-PaymentClient getHTTPResponse2Code X-Forwarded-For", "OrderService-PaymentClient getHTTPResponse0Code X-Forwarded-For"},
-	    {"\xff\x01 na\xc3\xafve", "\xff\x01 na\xc3\xafve"},
+	    {"\xff\x01 na\xc3\xafve \xc3", "\xef\xbf\xbd\x01 na\xc3\xafve \xef\xbf\xbd"},
+	    {"reason=CrashLoopBackOff OutOfMemoryError NodeNotReady", "reason=CrashLoopBackOff OutOfMemoryError NodeNotReady"},
 	};
 	struct ttt__bytes out = {0}, place = {0};
 	struct ttt_error err;

@@ -25,7 +25,8 @@ struct ttt__rotation {
 	size_t n, capacity;
 };
 
-/* Find the regular files that the log at path may have been rotated to, none of which is the file of current; that is
+/* Find the regular files that the log at path may have been rotated to, or that have the device and inode of was, where a link led before;
+ * none is the file of current; that is
  * NULL where there is none. On failure there is nothing to free. */
 enum ttt_status ttt__rotation_find(struct ttt__rotation *r, const char *path, const struct stat *current,
     const struct ttt__mark *was, struct ttt_error *err);

@@ -202,7 +202,7 @@ evil="Nov 25 11:00:00 host kernel: DANGER reactor coolant lost, shutting down tu
 	printf 'Nov 25 11:00:00 host kernel: temp\351rature d\351pass\351e du r\351acteur\n' | tee line >>log
 	ok ttt-digest --json s.ttt log
 	printf '%s\n' "$output" >rows
-	ok ttt-digest --accept rows s.ttt
+	ok ttt-digest -q --accept rows s.ttt
 	cat line >>log
 	ok ttt-digest s.ttt log
 	[ -z "$output" ]

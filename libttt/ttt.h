@@ -314,10 +314,13 @@ enum ttt_status ttt_state_write(struct ttt_state *s, FILE *f, const struct ttt_s
 enum ttt_status ttt_state_save(struct ttt_state *s, const char *path, const struct ttt_save_options *o,
     struct ttt_error *err);
 
-/* The session inside. Borrowed; feeding it directly leaves tokenizer and passages behind. */
+/* The session inside. Borrowed, to be looked into and cloned: after it was fed directly the state cannot be told or saved any more. */
 struct ttt_session *ttt_state_session(struct ttt_state *s);
 /* Bytes held back by the tokenizer. Borrowed until the next call. */
 const unsigned char *ttt_state_pending(const struct ttt_state *s, size_t *n);
+/* Whether tokens have been made of the text that the state is in the midst of: an encoder that goes on there is to be told so
+ * (ttt_encoder_continue). */
+bool ttt_state_begun(const struct ttt_state *s);
 
 /* What is known of a state without its model: read from manifest.json alone. */
 struct ttt_state_info {
@@ -411,6 +414,7 @@ struct ttt_passage {
 	const char *text;   /* its lines; n bytes */
 	size_t n;
 	int64_t best;       /* the line that bears most on the question, from 1 */
+	bool older;         /* of a text that was absorbed again since, under the same name */
 };
 struct ttt_answer {
 	struct ttt_passage *passage; /* [n] best first; borrowed until the next question or free */

@@ -118,6 +118,8 @@ absorb_one(struct absorb *a, const char *name, int64_t pass, unsigned char *buff
 		s = ttt_input_read(a->in, buffer, BLOCK, &n, err);
 		if (s != TTT_OK || n == 0)
 			break;
+		if (a->n_absorbed == 0 && strcmp(name, "-") == 0 && memchr(buffer, '\0', n) != NULL)
+			tool_note(a->t, "standard input: binary data, taken as it is (-a reads an archive's members)");
 		s = pass == 0 ? ttt_state_absorb(a->s, buffer, n, tool_progress_chunk, &a->progress, err)
 		              : ttt_state_reread(a->s, buffer, n, tool_progress_chunk, &a->progress, err);
 		a->n_absorbed += (int64_t)n;
@@ -162,6 +164,20 @@ nothing(struct absorb *a, const char *what, size_t n)
 	return TOOL_TROUBLE;
 }
 
+/* What is read more than once has to be there more than once. */
+static bool
+can_be_reread(struct absorb *a)
+{
+	struct stat st;
+
+	for (size_t i = 0; i < a->n_name; i++)
+		if (strcmp(a->name[i], "-") == 0 || (stat(a->name[i], &st) == 0 && !S_ISREG(st.st_mode) && !S_ISDIR(st.st_mode))) {
+			tool_error(a->t, "--passes: '%s' can be read only once: name files", a->name[i]);
+			return false;
+		}
+	return true;
+}
+
 int
 absorb_text(struct absorb *a)
 {
@@ -170,6 +186,8 @@ absorb_text(struct absorb *a)
 	int64_t total;
 
 	if (tool_tokenizer(a->t) == NULL)
+		return TOOL_TROUBLE;
+	if (a->n_pass > 1 && !can_be_reread(a))
 		return TOOL_TROUBLE;
 	a->input.skip_errors = a->input.recursive;
 	for (size_t i = 0; a->input.recursive && i < a->n_name; i++)

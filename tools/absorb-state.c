@@ -34,6 +34,20 @@ absorb_check_output(struct absorb *a)
 	return tool_output_refused(a->t, path, a->name, a->n_name) ? TOOL_TROUBLE : TOOL_DONE;
 }
 
+/* Text that the state at path keeps and the one to be written will not: it is gone for good. */
+static void
+note_dropped(struct absorb *a, const char *path)
+{
+	struct ttt_state_info i;
+
+	if ((!a->state.no_passages && a->state.passages_max == 0) || strcmp(path, "-") == 0 || ttt_state_info_read(&i, path, NULL) != TTT_OK)
+		return;
+	if (a->state.no_passages && i.n_passage_byte > 0)
+		tool_note(a->t, "%s: the %lld bytes of text kept so far are left out, and no later text is kept", path, (long long)i.n_passage_byte);
+	else if (!a->state.no_passages && (size_t)i.n_passage_byte > a->state.passages_max)
+		tool_note(a->t, "%s: of the %lld bytes of text kept so far the newest are kept", path, (long long)i.n_passage_byte);
+}
+
 /* Lock, model, and the state to go on from. */
 int
 absorb_open(struct absorb *a)
@@ -52,6 +66,8 @@ absorb_open(struct absorb *a)
 			return TOOL_TROUBLE;
 		}
 	}
+	if (s == TTT_OK && from != NULL)
+		note_dropped(a, from);
 	if (s == TTT_OK)
 		s = tool_model_open_to_read(a->t, &err);
 	if (s == TTT_OK)

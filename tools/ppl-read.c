@@ -89,7 +89,7 @@ begin(struct reading *d, struct ppl *p, const char *name, struct ttt_error *err)
 	if (s == TTT_OK && k != NULL)
 		s = ttt_encoder_create(&d->encoder, k, err);
 	if (s == TTT_OK && p->s != NULL && k != NULL) {
-		if (ttt_session_n_token(d->session) > 0)
+		if (ttt_state_begun(p->s))
 			ttt_encoder_continue(d->encoder);
 		held = ttt_state_pending(p->s, &n_held);
 		s = ttt_encoder_feed(d->encoder, &d->ids, held, n_held, err);

@@ -133,18 +133,11 @@ put_line(struct ppl *p)
 	return row_end(p, bits);
 }
 
-/* A token's bits go in equal parts to its bytes, since it may reach into the next line. */
+/* Bytes b [n] of a token from skip on. Its bits go in equal parts to its bytes, since it may reach into the next line. */
 static bool
-add_to_line(struct ppl *p, int32_t id, double bits)
+add_to_line(struct ppl *p, const unsigned char *b, size_t n, size_t skip, double bits)
 {
-	size_t n = 0;
-	const unsigned char *b = ttt_tokenizer_bytes(ttt_model_tokenizer(p->t->model), id, &n);
-
-	for (size_t i = 0; b != NULL && i < n; i++) {
-		if (p->skip > 0) {
-			p->skip--;
-			continue;
-		}
+	for (size_t i = skip; i < n; i++) {
 		if (p->line_n == p->line_capacity) {
 			size_t capacity = 2 * p->line_capacity + 4096;
 			char *grown = realloc(p->line, capacity);
@@ -178,20 +171,23 @@ ppl_token(struct ppl *p, int32_t id, double nll, bool masked)
 {
 	const struct ttt_tokenizer *k = ttt_model_tokenizer(p->t->model);
 	struct ppl_document *d = &p->document;
-	size_t n = 0;
+	size_t n = 0, skip; /* bytes, those among them that are the state's */
+	const unsigned char *b = k != NULL ? ttt_tokenizer_bytes(k, id, &n) : NULL;
 	bool ok = true;
 
+	n = b != NULL ? n : 0;
+	skip = p->skip < n ? p->skip : n;
+	p->skip -= skip;
 	if (p->form == PPL_TOKENS)
 		ok = put_token(p, id, nll);
-	else if (p->form == PPL_LINES && k != NULL)
-		ok = add_to_line(p, id, masked ? 0 : nll / M_LN2);
+	else if (p->form == PPL_LINES)
+		ok = add_to_line(p, b, n, skip, masked ? 0 : nll / M_LN2);
 	else if (p->form == PPL_POSITIONS && !masked)
 		add_to_bucket(p, nll);
-	if (!masked) {
+	if (!masked && (n == 0 || skip < n)) {
 		d->n_loss++;
-		d->nats += nll;
-		if (k != NULL && ttt_tokenizer_bytes(k, id, &n) != NULL)
-			d->n_byte += (int64_t)n;
+		d->nats += n > 0 ? nll * (double)(n - skip) / (double)n : nll;
+		d->n_byte += (int64_t)(n - skip);
 	}
 	d->n_token++;
 	return ok;

@@ -141,9 +141,8 @@ check_options(struct absorb *a)
 		tool_usage_error(t, "--ids goes with none of -a, -r and --files0-from");
 	if (a->n_pass > 1 && (a->ids != NULL || a->state.no_learn))
 		tool_usage_error(t, "--passes goes with neither --ids nor --no-learn");
-	for (size_t i = 0; a->n_pass > 1 && a->files0 == NULL && (i < a->n_name || i == 0); i++)
-		if (i == a->n_name || strcmp(a->name[i], "-") == 0)
-			tool_usage_error(t, "--passes: standard input can be read only once: name FILEs");
+	if (a->n_pass > 1 && a->files0 == NULL && a->n_name == 0)
+		tool_usage_error(t, "--passes: standard input can be read only once: name FILEs");
 	if (a->from != NULL && strcmp(a->from, "-") == 0 && a->n_name == 0 && a->ids == NULL && a->files0 == NULL)
 		tool_usage_error(t, "standard input cannot be both the state and the text: name a FILE");
 	if (a->out != NULL && strcmp(a->out, "-") == 0)

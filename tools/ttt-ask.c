@@ -102,7 +102,7 @@ print_json_passage(const struct ttt_passage *p)
 	printf(", \"start\": %lld, \"end\": %lld, \"score\": %.6g, \"best\": %lld, \"line\": ", (long long)p->start,
 	    (long long)p->end, p->score, (long long)p->best);
 	tool_write_json(stdout, line, n);
-	printf(", \"text\": ");
+	printf(", \"older\": %s, \"text\": ", p->older ? "true" : "false");
 	tool_write_json(stdout, p->text, p->n);
 	putchar('}');
 }
@@ -152,7 +152,7 @@ print_text(const struct ask *a, const char *question, bool several, const struct
 
 		printf("\n[%lld] ", (long long)i + 1);
 		tool_write_visible(stdout, p->file, strlen(p->file));
-		printf(":%lld-%lld, score %.2f\n", (long long)p->start, (long long)p->end, p->score);
+		printf(":%lld-%lld, score %.2f%s\n", (long long)p->start, (long long)p->end, p->score, p->older ? ", older version" : "");
 		for (int64_t line = first; line <= last; line++)
 			print_line(a, p, line);
 	}

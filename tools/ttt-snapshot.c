@@ -131,19 +131,24 @@ print_info_json(const char *path, const struct ttt_state_info *i)
 }
 
 /* What only the state itself knows, where its model is at hand. */
-static void
+static int
 print_inside(struct tool *t, const char *path)
 {
 	struct ttt_state *s = NULL;
 	struct ttt_error err;
+	bool has_model = tool_model_open(t, &err) == TTT_OK;
+	enum ttt_status status = has_model ? ttt_state_open(&s, path, t->model, NULL, &err) : TTT_OK;
 
-	if (tool_model_open(t, &err) != TTT_OK || ttt_state_open(&s, path, t->model, NULL, &err) != TTT_OK) {
+	if (!has_model || status == TTT_E_SHAPE) { /* it is another model's */
 		tool_note(t, "%s: sources and curve are not shown: %s", path, err.text);
-		return;
+		return TOOL_DONE;
 	}
+	if (status != TTT_OK)
+		return tool_fail(t, &err);
 	print_sources(s);
 	print_sparkline(s);
 	ttt_state_free(s);
+	return TOOL_DONE;
 }
 
 static int
@@ -178,8 +183,8 @@ info(struct tool *t, int argc, char **argv)
 		if (i > optind)
 			putchar('\n');
 		print_info(argv[i], &about);
-		if (strcmp(argv[i], "-") != 0)
-			print_inside(t, argv[i]);
+		if (strcmp(argv[i], "-") != 0 && print_inside(t, argv[i]) != TOOL_DONE)
+			status = TOOL_TROUBLE;
 	}
 	return status;
 }

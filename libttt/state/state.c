@@ -8,6 +8,7 @@
 
 #include "libttt/json.h"
 #include "libttt/learn/session.h"
+#include "libttt/text/split.h"
 
 enum { PIECE = 65536 }; /* bytes tokenized at a time */
 static const size_t PASSAGES_MAX = (size_t)256 << 20;
@@ -282,6 +283,12 @@ struct ttt_session *
 ttt_state_session(struct ttt_state *s)
 {
 	return s->session;
+}
+
+bool
+ttt_state_begun(const struct ttt_state *s)
+{
+	return s->encoder != NULL && ttt__encoder_begun(s->encoder);
 }
 
 const unsigned char *

@@ -7,7 +7,6 @@
 #include "libttt/json.h"
 #include "libttt/learn/session.h"
 #include "libttt/state/members.h"
-#include "libttt/text/split.h"
 
 enum { COPY = 65536 };
 
@@ -84,7 +83,7 @@ ttt__state_manifest(struct ttt_state *s, struct ttt__manifest *m, struct ttt_err
 	m->passages_max = s->passages.max;
 	m->open_record = s->keeps_passages && s->passages.n_open > 0;
 	m->line = s->passages.line;
-	m->begun = s->encoder != NULL && ttt__encoder_begun(s->encoder);
+	m->begun = ttt_state_begun(s);
 	m->curve_stride = s->curve.stride;
 	m->curve_partial = s->curve.n_partial;
 	m->curve_sum = s->curve.sum;

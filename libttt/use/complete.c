@@ -44,6 +44,8 @@ prepare(struct completion *c, struct ttt_state *state, const char *text, size_t 
 	s = c->logp == NULL ? ttt__fail_memory(err, "completion") : ttt_session_clone(&c->session, base, err);
 	if (s == TTT_OK)
 		s = ttt_encoder_create(&c->encoder, t, err);
+	if (s == TTT_OK && ttt_state_begun(state))
+		ttt_encoder_continue(c->encoder);
 	if (s == TTT_OK && ttt_session_n_token(base) == 0 && config->bos >= 0)
 		s = ttt__ids_add(&c->ids, (int32_t)config->bos, err);
 	if (s == TTT_OK)

@@ -16,7 +16,7 @@ static const char *const stop_words[] = {
 	"give", "given", "gives", "go", "goes", "got", "had", "hadn", "happen", "happened", "happens", "has", "hasn",
 	"have", "haven", "having", "he", "her", "here", "him", "his", "how", "i", "if", "in", "instead", "into", "is",
 	"isn", "it", "its", "itself", "just", "let", "lets", "like", "made", "make", "makes", "making", "many", "may",
-	"me", "might", "mine", "more", "most", "much", "must", "my", "myself", "neither", "no", "nor", "not",
+	"me", "meaning", "meant", "might", "mine", "more", "most", "much", "must", "my", "myself", "neither", "no", "nor", "not",
 	"nothing", "of", "off", "often", "on", "once", "one", "only", "or", "other", "others", "ought", "our", "ours",
 	"out", "over", "own", "please", "put", "puts", "rather", "really", "s", "same", "say", "says", "shall", "she",
 	"should", "shouldn", "since", "so", "some", "somebody", "someone", "something", "still", "such", "t", "take",

@@ -85,7 +85,7 @@ ttt__line_excerpt(size_t *from, size_t *n_part, size_t most, struct ttt__fulltex
 	*n_part = n;
 	if (n <= most)
 		return TTT_OK;
-	s = ttt__fulltext_words(ix, line, n, true, note_word, &h, err);
+	s = ttt__fulltext_words(ix, line, n, false, note_word, &h, err);
 	if (h.status != TTT_OK)
 		s = h.status;
 	if (s == TTT_OK && h.b.n > 0) {

@@ -2,6 +2,7 @@
 #include "libttt/use/question.h"
 #include "libttt/use/cues.h"
 
+#include <ctype.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -20,8 +21,9 @@ struct words {
 static bool
 is_tail(const char *text, size_t start, size_t end)
 {
-	return start >= 2 && text[start - 1] == '\'' && end - start <= 2 && text[start - 2] != ' ' &&
-	    text[start - 2] != '\'';
+	unsigned char before = start >= 2 ? (unsigned char)text[start - 2] : 0;
+
+	return before != 0 && text[start - 1] == '\'' && end - start <= 2 && (before >= 0x80 || isalnum(before));
 }
 
 static bool
@@ -121,6 +123,17 @@ add_synonym(void *ctx, const struct ttt__term *synonym, bool same)
 	return true;
 }
 
+/* Whether word i is the end of "what does X mean?". */
+static bool
+asks_meaning(const struct words *w, size_t i)
+{
+	bool does = false;
+
+	for (size_t j = 0; j < i; j++)
+		does = does || strcmp(w->word[j], "does") == 0 || strcmp(w->word[j], "do") == 0;
+	return does && strcmp(w->word[i], "mean") == 0;
+}
+
 enum ttt_status
 ttt__question_parse(struct ttt__question *q, struct ttt__fulltext *ix, const struct ttt__thesaurus *t, const char *text,
     struct ttt_error *err)
@@ -131,13 +144,15 @@ ttt__question_parse(struct ttt__question *q, struct ttt__fulltext *ix, const str
 	enum ttt_status s;
 
 	memset(q, 0, sizeof(*q));
+	q->text = text;
 	if (w == NULL)
 		return ttt__fail_memory(err, "question");
 	w->text = text;
 	s = ttt__fulltext_words(ix, text, strlen(text), true, add_word, w, err);
 	for (size_t i = 0; i < w->n && s == TTT_OK; i++) {
 		list[i] = w->word[i];
-		s = add_parts(q, ix, w->word[i], false, err);
+		if (!asks_meaning(w, i))
+			s = add_parts(q, ix, w->word[i], false, err);
 	}
 	all = q->n == 0;
 	for (size_t i = 0; i < w->n && s == TTT_OK && all; i++)

@@ -4,6 +4,7 @@
 #include "libttt/use/thesaurus.h"
 
 struct ttt__question {
+	const char *text;                     /* as it was asked; borrowed */
 	struct ttt__term term[TTT__TERM_MAX]; /* [n_own] the question's own, then their synonyms */
 	int of[TTT__TERM_MAX];                /* the term a synonym stands for; of an own term itself */
 	bool same[TTT__TERM_MAX];             /* not merely a synonym, but the word itself or a form of it */

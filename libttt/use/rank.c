@@ -3,7 +3,7 @@
  *
  * idf  = ln(1 + (N - df + 1/2) / (df + 1/2)) bm_t = idf tf (k1 + 1) / (tf + k1 (1 - b + b dl / mean dl)) bm   = sum
  * over the question's own terms t of max(bm_t, SYNONYM bm_s for each synonym s of t) score = bm + W_FILE file +
- * W_NAME name + W_NUMBER [asked for a number, has one] + W_ERROR [asked for an error, names one]
+ * W_NAME name + W_NAMED [the question has its name as it is] + W_NUMBER [asked for a number, has one] + W_ERROR [asked for an error, names one]
  *
  * A form of the term that no stemmer joins ("written") counts as itself. A synonym's idf is at most that of its
  * term. file is the sum over own terms of ln((F + 1) / files with the term) when the passage's file has it
@@ -15,6 +15,7 @@
 #include "libttt/use/shown.h"
 #include "libttt/text/vocab.h"
 
+#include <ctype.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -23,7 +24,7 @@ static const double K1 = 0.9, B = 0.4;
 static const double SYNONYM = 0.5;
 static const double EVIDENCE_LEAST = 1000; /* in a smaller text, words are as rare as in one of so many passages */
 static const double OLDER = 0.95; /* of the score of a document that came again, under its name, later */
-static const double W_FILE = 0.6, W_NAME = 1.5, W_NUMBER = 3, W_ERROR = 2;
+static const double W_FILE = 0.6, W_NAME = 1.5, W_NAMED = 20, W_NUMBER = 3, W_ERROR = 2;
 
 struct row { /* a unit with at least one term */
 	int64_t unit;
@@ -37,7 +38,7 @@ struct ttt__ranker {
 	double mean_length;
 	struct ttt__bytes rows, found, kept; /* of row, of ttt__candidate, twice */
 	unsigned char *file_terms;           /* [files, TTT__TERM_MAX] the file has the term */
-	double *file_score;                  /* [files] W_FILE file + W_NAME name */
+	double *file_score;                  /* [files] W_FILE file + W_NAME name + W_NAMED named */
 	bool *older;                         /* [files] a later file has the same name */
 };
 
@@ -237,6 +238,34 @@ weigh_terms(struct search *s, struct ttt_error *err)
 	return status;
 }
 
+static bool
+is_name_byte(char c)
+{
+	return isalnum((unsigned char)c) || c == '_' || c == '-' || c == '/' || (unsigned char)c >= 0x80;
+}
+
+/* Has text the file's name, its base name at least, ending included ("start.c", "tools/start.c")? A dot behind it may be a full stop. */
+static bool
+is_named(const char *text, const char *name)
+{
+	const char *slash = strrchr(name, '/'), *base = slash != NULL ? slash + 1 : name;
+	size_t n = strlen(base);
+
+	if (strchr(base, '.') == NULL || n < 3)
+		return false;
+	for (const char *at = strstr(text, base); at != NULL; at = strstr(at + 1, base)) {
+		const char *p = at, *q = base;
+
+		if (is_name_byte(at[n]) || (at[n] == '.' && is_name_byte(at[n + 1])))
+			continue;
+		while (p > text && q > name && p[-1] == q[-1])
+			p--, q--;
+		if (p == text || (!is_name_byte(p[-1]) && p[-1] != '.') || (q == name && p[-1] == '/'))
+			return true;
+	}
+	return false;
+}
+
 /* Sum over own terms of the best value of the term and its synonyms. */
 static double
 sum_best(const struct ttt__question *q, const double *value)
@@ -269,6 +298,8 @@ score_files(const struct search *s)
 		for (int t = 0; t < s->q->n; t++)
 			value[t] = file_terms(r, f)[t] ? rare[t] : 0;
 		r->file_score[f] = W_FILE * sum_best(s->q, value);
+		if (is_named(s->q->text, ttt__corpus_name(r->corpus, (int32_t)f)))
+			r->file_score[f] += W_NAMED;
 	}
 }
 
@@ -298,9 +329,16 @@ static double
 evidence(const struct search *s, const uint32_t *count)
 {
 	double value[TTT__TERM_MAX], m;
+	bool has[TTT__TERM_MAX] = { false }, all = s->q->n_own > 0;
 
-	for (int t = 0; t < s->q->n; t++)
+	for (int t = 0; t < s->q->n; t++) {
 		value[t] = count[t] > 0 ? s->plain[t] : 0;
+		has[s->q->of[t]] |= count[t] > 0;
+	}
+	for (int t = 0; t < s->q->n_own; t++)
+		all = all && (has[t] || strchr(s->q->term[t].word, '_') != NULL);
+	if (all) /* every word of the question, however common */
+		return 1;
 	m = sum_best(s->q, value);
 	return s->total > 0 ? m * m / (s->total * s->absent) : 0;
 }
@@ -384,15 +422,13 @@ is_version(const struct ttt_passage *a, const struct ttt_passage *b)
 	return 2 * n_same > n_line;
 }
 
-/* b shows lines of a, or of another version of it, or says the same elsewhere (a licence at the head of every file). */
+/* b shows lines of a, or says the same elsewhere (a licence at the head of every file). */
 static bool
 repeats(const struct ttt_passage *a, const struct ttt_passage *b)
 {
 	if (a->n == b->n && memcmp(a->text, b->text, a->n) == 0)
 		return true;
-	if (strcmp(a->file, b->file) != 0 || a->start > b->end || b->start > a->end)
-		return false;
-	return a->file == b->file || is_version(a, b); /* names are kept a document: one may have come twice */
+	return a->file == b->file && a->start <= b->end && b->start <= a->end; /* names are kept a document */
 }
 
 static enum ttt_status
@@ -405,8 +441,29 @@ cut(const struct search *s, struct ttt__candidate *p, struct ttt_error *err)
 	x->file = ttt__corpus_name(c, first->file);
 	x->start = first->line;
 	x->end = last->line + last->n_line - 1;
+	x->older = s->r->older[first->file];
 	x->text = ttt__candidate_text(c, p, &x->n);
 	return ttt__shown_cut(x, s->r->index, s->q, s->out, err);
+}
+
+/* Whether p, or what is kept of it, says nothing that the kept passage k does not; of two versions of a text the newer is kept, in the
+ * place of whichever is better. */
+static bool
+is_kept(const struct search *s, struct ttt__candidate *k, const struct ttt__candidate *p)
+{
+	int64_t was = s->r->corpus->unit[k->first].file, is = s->r->corpus->unit[p->first].file;
+
+	if (repeats(&k->shown, &p->shown))
+		return true;
+	if (was == is || strcmp(k->shown.file, p->shown.file) != 0 || !is_version(&k->shown, &p->shown))
+		return false;
+	if (is > was) {
+		double score = k->score;
+
+		*k = *p;
+		k->score = score;
+	}
+	return true;
 }
 
 static enum ttt_status
@@ -419,7 +476,7 @@ keep_best(const struct search *s, int64_t k, struct ttt_error *err)
 	if (n > 0)
 		qsort(p, n, sizeof(*p), compare);
 	for (size_t i = 0; i < n; i++) {
-		const struct ttt__candidate *kept = (const struct ttt__candidate *)(const void *)r->kept.p;
+		struct ttt__candidate *kept = (struct ttt__candidate *)(void *)r->kept.p;
 		size_t n_kept = r->kept.n / sizeof(*kept), j = 0;
 		enum ttt_status status;
 
@@ -428,7 +485,7 @@ keep_best(const struct search *s, int64_t k, struct ttt_error *err)
 		status = cut(s, &p[i], err);
 		if (status != TTT_OK)
 			return status;
-		while (j < n_kept && !repeats(&kept[j].shown, &p[i].shown))
+		while (j < n_kept && !is_kept(s, &kept[j], &p[i]))
 			j++;
 		status = j < n_kept ? TTT_OK : ttt__bytes_add(&r->kept, &p[i], sizeof(p[i]), err);
 		if (status != TTT_OK)

@@ -11,6 +11,7 @@ typedef int token_fn(void *ctx, int flags, const char *token, int n, int start, 
 
 struct run { /* a word in lower case, and where its parts end */
 	char text[TTT__WORD_MAX];
+	bool hump[TTT__WORD_MAX]; /* a capital stood here behind a small letter */
 	int n;          /* bytes of text */
 	int start;      /* its place in the input */
 };
@@ -107,6 +108,8 @@ next_run(const char *text, int n, int at, struct run *run)
 			if (run->n == 0)
 				run->start = at;
 			if (run->n + n_c <= TTT__WORD_MAX) {
+				run->hump[run->n] = run->n > 0 && text[at] >= 'A' && text[at] <= 'Z' && text[at - 1] >= 'a' && text[at - 1] <= 'z';
+				memset(run->hump + run->n + 1, 0, (size_t)n_c - 1);
 				memcpy(run->text + run->n, c, (size_t)n_c);
 				run->n += n_c;
 			}
@@ -135,14 +138,14 @@ give_parts(const struct tokenizer *t, const struct run *r, int end, void *ctx, t
 	int rc = SQLITE_OK, n_part = 0;
 
 	for (int i = 0, start = 0; i <= r->n && rc == SQLITE_OK; i++) {
-		if (i < r->n && r->text[i] != '_')
+		if (i < r->n && r->text[i] != '_' && !r->hump[i])
 			continue;
 		split = split || i < r->n;
 		if (i > start) {
 			rc = give(t, r->text + start, i - start, 0, r->start, end, ctx, fn);
 			n_part++;
 		}
-		start = i + 1;
+		start = i < r->n && r->text[i] != '_' ? i : i + 1;
 	}
 	if (rc == SQLITE_OK && split && n_part > 0)
 		rc = give(t, r->text, r->n, FTS5_TOKEN_COLOCATED, r->start, end, ctx, fn);

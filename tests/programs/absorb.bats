@@ -376,3 +376,31 @@ load common
 	[ "$a" -gt 1000 ]
 	[ "$b" -le $((a + a / 20 + 512)) ]
 }
+
+@test "--passes refuses what can be read only once, however it is named" {
+	printf 'some text to learn\n' >a.txt
+	refuse "can be read only once" ttt-absorb --passes 2 -o s - <a.txt
+	mkfifo pipe
+	refuse "'pipe' can be read only once" ttt-absorb --passes 2 -o s a.txt pipe
+	printf 'a.txt\0pipe\0' >names
+	refuse "'pipe' can be read only once" ttt-absorb --passes 2 -o s --files0-from names
+	ok ttt-absorb --passes 2 -q -o s a.txt
+}
+
+@test "text that a state will no longer keep is not dropped without a word" {
+	printf 'the first text\n' >a.txt
+	printf 'the second text\n' >b.txt
+	ttt-absorb -u s a.txt
+	run --separate-stderr ttt-absorb --no-passages -u s b.txt
+	[ "$status" -eq 0 ]
+	[[ $stderr == *"the 15 bytes of text kept so far are left out"* ]]
+	run --separate-stderr ttt-absorb -u s b.txt
+	[ -z "$stderr" ]
+}
+
+@test "binary data on standard input is taken, and said" {
+	printf 'a\0b and more of it\n' >bin
+	run --separate-stderr bash -c 'ttt-absorb <bin >s'
+	[ "$status" -eq 0 ]
+	[[ $stderr == *"standard input: binary data, taken as it is"* ]]
+}

@@ -192,6 +192,48 @@ more_setup() {
 	[ "$(printf '%s\n' "$output" | grep -c '^\[.*status.md')" -eq 1 ]
 }
 
+@test "of a text that changed the newer version is shown, and what is left of the older one is marked" {
+	seq -f "setting number %g" 5 >conf.md
+	echo "The request timeout by default is 30 seconds." >>conf.md
+	ttt-absorb --no-learn -u v conf.md
+	sed -i '$s/.*/Requests are given up after 90 seconds (it was 30 before)./' conf.md
+	ttt-absorb --no-learn -u v conf.md
+	ok ttt-ask -k 3 v "what is the default request timeout?"
+	[[ $output == *"given up after 90 seconds"* ]]
+	[[ $output == *", older version"* || $output != *"by default is 30 seconds"* ]]
+	# moved lines are a version all the same
+	{ seq -f "comment %g" 30; seq -f "the kumquat press has lever %g" 20; } >press.md
+	ttt-absorb --no-learn -u w press.md
+	{ seq -f "another comment %g" 70; seq -f "the kumquat press has lever %g" 20; } >press.md
+	ttt-absorb --no-learn -u w press.md
+	ok ttt-ask -C 0 -k 9 w "kumquat press lever 7"
+	[[ ${lines[0]} == "press.md:77: "* ]]
+	[ "$(printf '%s\n' "$output" | grep -c 'older version')" -eq 1 ]
+	ok ttt-ask --json w "kumquat press lever 7"
+	[[ $output == *'"older": false'* ]]
+}
+
+@test "what stands in every line, a part of a name, camelCase and short quoted words are found" {
+	seq -f "request %g: connection refused" 3000 >rep.log
+	printf 'class RetryPolicy {\n    int maxRetryAttempts = 7;\n}\n' >RetryPolicy.java
+	printf 'int ttt_lock_take(void);\n' >lock.h
+	echo 'mode "wb" truncates the file' >modes.txt
+	echo 'frozen  Hold the adapted weights, that is their meaning.' >modes.man
+	ttt-absorb --no-learn -o s rep.log RetryPolicy.java lock.h modes.txt modes.man
+	ok ttt-ask -k 1 -C 0 s "connection refused"
+	[[ $output == rep.log:* ]]
+	ok ttt-ask -k 1 -C 0 s "how many retry attempts are made?"
+	[[ $output == RetryPolicy.java:2:* ]]
+	ok ttt-ask -k 1 -C 0 s lock_take
+	[[ $output == lock.h:1:* ]]
+	ok ttt-ask -k 1 -C 0 s "what does open(path,'wb') do?"
+	[[ $output == modes.txt:1:* ]]
+	ok ttt-ask -k 1 -C 0 s "what does frozen mean?"
+	[[ $output == modes.man:1:* ]]
+	ok ttt-ask -k 1 -C 0 s "what is refused in lock.h?"
+	[[ $output == lock.h:1:* ]]
+}
+
 @test "a text without a newline at its end does not run into the next one of its name" {
 	printf 'the alpha service owns port 4711' | ttt-absorb -u notes
 	printf 'gamma is not alpha' | ttt-absorb -u notes

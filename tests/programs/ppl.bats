@@ -217,3 +217,13 @@ more_setup() {
 	[[ ${lines[1]} == d/text$'\t'* ]]
 	[[ $stderr == "ttt-ppl: nosuch: cannot open: No such file or directory" ]]
 }
+
+@test "with -s bytes that the state holds back are not the file's" {
+	printf 'int f(void)\n{\n	return 0;\n}\n' | ttt-absorb -o s
+	printf 'static int g;\n' >g.c
+	ok ttt-ppl -s s g.c
+	[ "$(printf '%s\n' "$output" | tail -n 1 | cut -f 2)" = 14 ]
+	bits=$(printf '%s\n' "$output" | tail -n 1 | cut -f 5)
+	ok ttt-ppl -s s --lines g.c
+	[ "$(printf '%s\n' "$output" | tail -n 1 | cut -f 3)" = "$bits" ]
+}

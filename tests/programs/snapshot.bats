@@ -101,3 +101,11 @@ more_setup() {
 	refuse "missing" ttt-snapshot info
 	refuse "missing" ttt-snapshot verify
 }
+
+@test "info of a state that ends early says so with exit 2" {
+	head -c 20000 "$BATS_TEST_DIRNAME/../../libttt/base.c" | ttt-absorb -o whole
+	head -c $(($(stat -c %s whole) / 2)) whole >half
+	run --separate-stderr ttt-snapshot info -q half
+	[ "$status" -eq 2 ]
+	[ -n "$stderr" ]
+}

@@ -105,10 +105,10 @@ bench_precision(struct tool *t, int argc, char **argv)
 			status = read_on(&r[k], &ids, rate, &err);
 		bench_add(&speedup, r[1].rate.at[i] / r[0].rate.at[i]);
 	}
-	for (int k = 0; k < 2; k++)
-		r[k].rate.n = b.rounds;
 	for (int k = 0; k < 2 && !status; k++)
 		status = catch_up(&r[k], r[1 - k].n_scored, &ids, rate, &err);
+	for (int k = 0; k < 2; k++) /* what was read to catch up is of no round */
+		r[k].rate.n = b.rounds;
 	for (int k = 0; k < 2 && !status; k++)
 		bench_row(&r[k].bench, "precision_tokens_per_second", name[k], &r[k].rate, "tokens/s");
 	if (!status) {

@@ -63,7 +63,8 @@ struct ttt_device_options {
 	enum ttt_dtype precision;
 };
 
-/* Make a device. o NULL: the defaults above. Errors: TTT_E_UNSUPPORTED (not built, or this processor lacks the set).
+/* Make a device. o NULL: the defaults above. Errors: TTT_E_UNSUPPORTED (not built, or this processor lacks the set), TTT_E_RANGE (n_thread
+ * below 0), TTT_E_MEMORY.
  * The device must outlive what is made on it. */
 enum ttt_status ttt_device_create(struct ttt_device **out, const struct ttt_device_options *o, struct ttt_error *err);
 void ttt_device_free(struct ttt_device *d);
@@ -215,16 +216,15 @@ typedef void ttt_chunk_fn(void *ctx, const struct ttt_chunk_report *r);
 
 struct ttt_feed {
 	bool learn;        /* take the inner step after each whole chunk */
-	double rate;       /* factor on the model's inner rate; 0 means 1 */
-	enum ttt_rule rule;
+	double rate;       /* factor on the model's inner rate, up to 1e6; 0 means 1 */
 	ttt_chunk_fn *fn;  /* called after every chunk; may be NULL */
 	void *ctx;
 };
 
 /* Append ids [n] to the stream. Whenever a chunk's inputs and targets are complete it runs: forward, report, and with learn the
  * step of SEMANTICS section 4. The rest waits. how NULL: learn, rate 1, no report. Allocates nothing in the window attention,
- * but at the first chunk of noise a copy of the fast weights. Errors: TTT_E_RANGE for an id outside the vocabulary (nothing was appended);
- * TTT_E_MEMORY. */
+ * but at the first chunk of noise a copy of the fast weights. Errors: TTT_E_RANGE for an id outside the vocabulary
+ * or a rate outside 0 .. 1e6 (nothing was appended); TTT_E_MEMORY. */
 enum ttt_status ttt_session_feed(struct ttt_session *s, const int32_t *ids, int64_t n, const struct ttt_feed *how,
     struct ttt_error *err);
 /* Score the waiting tokens too, without learning and without changing the session: fn gets at most one report, of the targets
@@ -540,21 +540,23 @@ enum ttt_status ttt_trainer_create(struct ttt_trainer **out, const struct ttt_mo
     struct ttt_error *err);
 void ttt_trainer_free(struct ttt_trainer *t);
 /* Loss and gradient of n_seq sequences of n_token ids each (n_token - 1 a multiple of the chunk): ids [n_seq, n_token]. Replaces the
- * gradient held. inner_rate < 0: the model's inner_lr_effective. */
+ * gradient held. inner_rate < 0: the model's inner_lr_effective. Errors: TTT_E_USAGE (sequences that are none, or no whole chunks),
+ * TTT_E_RANGE (an id outside the vocabulary, a rate that is no number), TTT_E_MEMORY. A loss that is no number is none: it is returned. */
 enum ttt_status ttt_trainer_gradient(struct ttt_trainer *t, const int32_t *ids, int64_t n_seq, int64_t n_token, double inner_rate,
     double *loss, struct ttt_error *err);
-/* One outer step on a batch: gradient, clip by global norm, AdamW (SEMANTICS 7). */
+/* One outer step on a batch: gradient, clip by global norm, AdamW (SEMANTICS 7). Errors: those of the gradient. */
 struct ttt_step_report {
 	int64_t step;        /* counted from 0 */
 	double loss, grad_norm, lr, inner_rate;
 };
 enum ttt_status ttt_trainer_step(struct ttt_trainer *t, const int32_t *ids, int64_t n_seq, int64_t n_token,
     struct ttt_step_report *r, struct ttt_error *err);
-/* Gradients as safetensors, named as the parameters. */
+/* Gradients as safetensors, named as the parameters. Errors of this and the next: TTT_E_IO, TTT_E_MEMORY. */
 enum ttt_status ttt_trainer_write_gradient(struct ttt_trainer *t, const char *path, struct ttt_error *err);
 /* Parameters as a model directory's model.safetensors. */
 enum ttt_status ttt_trainer_write_model(struct ttt_trainer *t, const char *path, struct ttt_error *err);
-/* Everything needed to go on bit for bit (parameters, moments, step), atomically; and back. */
+/* Everything needed to go on bit for bit (parameters, moments, step), atomically; and back, where an error leaves the trainer as it was:
+ * TTT_E_IO, TTT_E_FORMAT (no checkpoint), TTT_E_SHAPE (another model's), TTT_E_MEMORY. */
 enum ttt_status ttt_trainer_save(struct ttt_trainer *t, const char *path, struct ttt_error *err);
 enum ttt_status ttt_trainer_load(struct ttt_trainer *t, const char *path, struct ttt_error *err);
 int64_t ttt_trainer_n_step(const struct ttt_trainer *t);

@@ -28,9 +28,9 @@ train_convert(struct tool *t, int argc, char **argv)
 		dtype = (enum ttt_dtype)tool_word(t, "--dtype", optarg, dtypes);
 	if (argc - optind != 1)
 		tool_usage_error(t, "one directory is wanted, not %d", argc - optind);
-	if (train_model_exists(t, argv[optind]))
-		return TOOL_TROUBLE;
-	s = tool_model_open(t, &err);
+	s = train_model_new(argv[optind], false, &err);
+	if (s == TTT_OK)
+		s = tool_model_open(t, &err);
 	if (s == TTT_OK) {
 		tool_critical_begin();
 		s = ttt_model_write(t->model, argv[optind], dtype, &err);

@@ -26,6 +26,7 @@ static const struct tool_usage usage = {
 struct sum {
 	struct train_score *score;
 	const struct ttt_tokenizer *tokenizer;
+	int64_t bos; /* a target that carries no loss */
 };
 
 static void
@@ -36,11 +37,13 @@ on_chunk(void *ctx, const struct ttt_chunk_report *r)
 	for (int64_t i = 0; i < r->n; i++) {
 		size_t n = 0;
 
+		if (r->target[i] == sum->bos)
+			continue;
+		sum->score->n_token++;
 		sum->score->nats += r->nll[i];
 		if (sum->tokenizer != NULL && ttt_tokenizer_bytes(sum->tokenizer, r->target[i], &n) != NULL)
 			sum->score->n_byte += (int64_t)n;
 	}
-	sum->score->n_token += r->n;
 }
 
 /* Score n tokens from first on as one document. */
@@ -48,7 +51,7 @@ static enum ttt_status
 score_one(struct train_score *score, const struct ttt_model *m, const struct ttt__data *d, enum ttt_mode mode,
     int64_t first, int64_t n, struct ttt_error *err)
 {
-	struct sum sum = { score, ttt_model_tokenizer(m) };
+	struct sum sum = { score, ttt_model_tokenizer(m), ttt_model_config(m)->bos };
 	struct ttt_feed how = { .learn = mode == TTT_MODE_TTT, .fn = on_chunk, .ctx = &sum };
 	struct ttt_session *session = NULL;
 	int32_t ids[1024];

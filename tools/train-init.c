@@ -43,8 +43,8 @@ train_init(struct tool *t, int argc, char **argv)
 		tool_usage_error(t, "a configuration is missing (-c)");
 	if (argc - optind != 1)
 		tool_usage_error(t, "one directory is wanted, not %d", argc - optind);
-	if (train_model_exists(t, argv[optind]))
-		return TOOL_TROUBLE;
+	if (train_model_new(argv[optind], false, &err) != TTT_OK)
+		return tool_fail(t, &err);
 	tool_critical_begin();
 	s = ttt_model_init(argv[optind], &o, &err);
 	tool_critical_end();

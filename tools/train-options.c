@@ -211,6 +211,7 @@ apply(struct tool *t, struct train_options *o, int key, const char *value, bool 
 	}
 	const struct field *f = &fields[key - TOOL_LONG];
 
+	o->schedule_given |= strcmp(f->name, "steps") == 0 || strcmp(f->name, "warmup") == 0 || strcmp(f->name, "decay") == 0;
 	snprintf(name, sizeof(name), "--%s", f->name);
 	if (f->kind == FLAG)
 		set(o, f, 1);

@@ -1,34 +1,14 @@
 /* ttt-train run: the outer loop. A run directory holds run.json (settings), shards (tokens), log.jsonl, checkpoint, and
  * model, which is a model directory at any time. */
-#include "tools/train.h"
-#include "libttt/file.h"
 #include <errno.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
-struct run {
-	struct tool *t;
-	struct train_options o;
-	const char *dir;
-	char *shards, *model, *weights, *checkpoint; /* paths within dir */
-	struct ttt_lock *lock;
-	struct ttt__data data;
-	struct ttt__sampler sampler;
-	struct ttt_trainer *trainer;
-	struct tool_progress progress;
-	struct train_score *score; /* [data.n_group] */
-	int32_t *ids;              /* [batch, seq + 1] */
-	FILE *log;
-	double seconds;            /* of earlier runs, by the log */
-	bool begun;                /* it has settings from before */
-	bool evaluated;            /* the log ends with scores of held-out documents */
-	double started;
-	double bytes_per_token;
-};
+#include "libttt/base.h"
+#include "tools/train-run.h"
 
 static double
 now(void)
@@ -43,154 +23,6 @@ static enum ttt_status
 fail_system(struct ttt_error *err, const char *path, const char *what)
 {
 	return ttt__fail(err, TTT_E_IO, "%s: cannot %s: %s", path, what, strerror(errno));
-}
-
-/* The directory, its lock, and the model to start from: the run's own where it has one, so that a run resumes by
- * itself. */
-static enum ttt_status
-open_directory(struct run *r, struct ttt_error *err)
-{
-	enum ttt_status s = TTT_OK;
-	bool own;
-
-	r->shards = ttt__path_in(r->dir, "shards");
-	r->model = ttt__path_in(r->dir, "model");
-	r->checkpoint = ttt__path_in(r->dir, "checkpoint");
-	r->weights = ttt__path_in(r->dir, "model/model.safetensors");
-	if (!r->shards || !r->model || !r->checkpoint || !r->weights)
-		return ttt__fail_memory(err, r->dir);
-	own = access(r->weights, F_OK) == 0;
-	if (own && !r->begun)
-		return ttt__fail(err, TTT_E_USAGE, "%s: is there already, and of no run: a model is not written over another", r->weights);
-	if (!own && r->t->model_dir == NULL) {
-		ttt__fail(err, TTT_E_USAGE, "the model to start from is missing (-m)");
-		return ttt__hint(err, TTT_E_USAGE, "'ttt-train init' makes a new one");
-	}
-	s = ttt__make_directory(r->dir, err);
-	if (s == TTT_OK)
-		s = ttt_lock_take(&r->lock, r->checkpoint, 0, err);
-	if (s != TTT_OK)
-		return s;
-	if (own)
-		r->t->model_dir = r->model;
-	return tool_model_open(r->t, err);
-}
-
-/* A new run gets its settings and its model, so that it can be gone on with whenever it is interrupted. */
-static enum ttt_status
-begin(struct run *r, struct ttt_error *err)
-{
-	enum ttt_status s = r->begun ? TTT_OK : train_options_write(&r->o, r->dir, err);
-
-	return s == TTT_OK && access(r->weights, F_OK) != 0 ? ttt_model_write(r->t->model, r->model, TTT_F32, err) : s;
-}
-
-/* What was refused is not remembered: a better command begins anew. */
-static void
-forget(const struct run *r)
-{
-	static const char *const names[] = { "run.json", "model/config.json", "model/tokenizer.json", "model/model.safetensors" };
-
-	for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++) {
-		char *path = ttt__path_in(r->dir, names[i]);
-
-		if (path != NULL)
-			(void)unlink(path);
-		free(path);
-	}
-	(void)rmdir(r->model);
-}
-
-static enum ttt_status
-open_data(struct run *r, struct ttt_error *err)
-{
-	const struct ttt_config *c = ttt_model_config(r->t->model);
-	char **path = NULL;
-	double *weight = NULL;
-	char *list = r->o.held_list != NULL ? train_held_path(&r->o, r->dir) : NULL;
-	enum ttt_status s = train_sources(&r->o, &path, &weight, err);
-	struct ttt__data_source source = { (const char *const *)path, r->o.n_data, r->o.project_depth, r->o.held_out, list };
-
-	if (s == TTT_OK && r->o.held_list != NULL && list == NULL)
-		s = ttt__fail_memory(err, r->dir);
-	if (s == TTT_OK && list != NULL && !r->begun)
-		s = train_held_keep(list, r->dir, err);
-	if (s == TTT_OK && ttt_model_tokenizer(r->t->model) == NULL) {
-		s = ttt__fail(err, TTT_E_FORMAT, "%s: has no tokenizer.json, so it cannot read text",
-		    ttt_model_name(r->t->model));
-	}
-	if (s == TTT_OK)
-		s = ttt__data_build(r->shards, &source, ttt_model_tokenizer(r->t->model), c->bos, tool_input_note, r->t,
-		    err);
-	if (s == TTT_OK)
-		s = ttt__data_open(&r->data, r->shards, err);
-	if (s == TTT_OK)
-		s = train_held_note(r->t, &r->o, &r->data, list, err);
-	if (s == TTT_OK && list != NULL && r->begun)
-		s = train_held_keep(list, r->dir, err);
-	if (s == TTT_OK)
-		s = ttt__sampler_create(&r->sampler, &r->data, weight, r->o.seq + 1, err);
-	if (s == TTT_OK) {
-		r->ids = calloc((size_t)r->o.batch * (size_t)(r->o.seq + 1), sizeof(*r->ids));
-		r->score = calloc((size_t)r->data.n_group, sizeof(*r->score));
-		r->bytes_per_token = (double)r->data.n_byte / (double)r->data.n_token;
-		if (r->ids == NULL || r->score == NULL)
-			s = ttt__fail_memory(err, r->dir);
-	}
-	train_sources_free(&r->o, path, weight);
-	free(list);
-	return s;
-}
-
-/* What the table of settings left to this place. */
-static enum ttt_status
-settle(struct run *r, struct ttt_error *err)
-{
-	const struct ttt_config *c = ttt_model_config(r->t->model);
-	struct train_options *o = &r->o;
-
-	if (o->seq < 0)
-		o->seq = c->seq_length;
-	if (o->warmup < 0)
-		o->warmup = o->steps / 20;
-	if (o->ilr_warmup < 0)
-		o->ilr_warmup = o->mode == TTT_MODE_TTT ? o->steps / 10 : 0;
-	if (o->ilr_init < 0)
-		o->ilr_init = c->inner_lr / 10;
-	if (o->seq < 1 || o->seq % c->chunk != 0) {
-		return ttt__fail(err, TTT_E_USAGE, "--seq: %lld is no multiple of the model's chunk of %lld tokens",
-		    (long long)o->seq, (long long)c->chunk);
-	}
-	if (!r->begun && o->decay >= 0 && o->decay > o->steps - o->warmup)
-		return ttt__fail(err, TTT_E_USAGE, "--decay: %lld steps are more than the %lld after the warm-up", (long long)o->decay,
-		    (long long)(o->steps - o->warmup));
-	return TTT_OK;
-}
-
-static enum ttt_status
-open_trainer(struct run *r, struct ttt_error *err)
-{
-	const struct train_options *o = &r->o;
-	struct ttt_train_options x = { .mode = (enum ttt_mode)o->mode, .first_order = o->first_order != 0,
-		.init_lr = o->init_lr, .lr = o->lr, .end_lr = o->end_lr, .warmup_steps = o->warmup,
-		.optimizer = (enum ttt_optimizer)o->optimizer, .decay_steps = o->steps,
-		.hold_steps = o->decay < 0 ? 0 : o->steps - o->warmup - o->decay, .b1 = o->b1, .b2 = o->b2, .eps = 1e-8, .weight_decay = o->weight_decay,
-		.clip = o->clip, .held_tail = o->held_tail, .ilr_init = o->ilr_init, .ilr_warmup_steps = o->ilr_warmup,
-		.keep_bytes = o->keep > 0 ? o->keep << 20 : -1 };
-	enum ttt_status s = ttt_trainer_create(&r->trainer, r->t->model, &x, err);
-
-	if (s == TTT_OK && access(r->checkpoint, F_OK) == 0) {
-		if (r->begun && o->optimizer != o->optimizer_before)
-			return ttt__fail(err, TTT_E_USAGE, "--optimizer: the run has begun with %s, whose moments are of no use to another",
-			    train_optimizers[o->optimizer_before]);
-		s = ttt_trainer_load(r->trainer, r->checkpoint, err);
-		if (s == TTT_OK)
-			tool_note(r->t, "%s: goes on from step %lld", r->checkpoint,
-			    (long long)ttt_trainer_n_step(r->trainer));
-	}
-	if (s == TTT_OK)
-		s = train_log_open(&r->log, r->dir, ttt_trainer_n_step(r->trainer), &r->seconds, &r->evaluated, err);
-	return s;
 }
 
 /* Of lines that were lost to a full disk the first one ends the run: the log of the steps after it would lack them. */
@@ -234,6 +66,25 @@ evaluate(struct run *r, struct ttt_error *err)
 	return s == TTT_OK ? check_log(r, err) : s;
 }
 
+/* Bytes a token of the batch's targets, those left out that carry no loss. */
+static double
+bytes_per_target(const struct run *r)
+{
+	const struct ttt_tokenizer *t = ttt_model_tokenizer(r->t->model);
+	int64_t bos = ttt_model_config(r->t->model)->bos, n_token = r->o.seq + 1, n_byte = 0, n_target = 0;
+
+	for (int64_t i = 0; i < r->o.batch * n_token; i++) {
+		size_t n = 0;
+
+		if (i % n_token == 0 || r->ids[i] == bos)
+			continue;
+		n_target++;
+		if (ttt_tokenizer_bytes(t, r->ids[i], &n) != NULL)
+			n_byte += (int64_t)n;
+	}
+	return n_byte > 0 ? (double)n_byte / (double)n_target : NAN;
+}
+
 static enum ttt_status
 one_step(struct run *r, struct ttt_error *err)
 {
@@ -248,11 +99,12 @@ one_step(struct run *r, struct ttt_error *err)
 		s = ttt_trainer_step(r->trainer, r->ids, o->batch, n_token, &report, err);
 	if (!isfinite(report.loss) || !isfinite(report.grad_norm)) {
 		s = ttt__fail(err, TTT_E_RANGE, "%s: step %lld: the loss or its gradient is no longer a number", r->dir, (long long)step);
-		return ttt__hint(err, s, "the last checkpoint is kept; go on from it with a lower --lr");
+		return access(r->checkpoint, F_OK) == 0 ? ttt__hint(err, s, "the last checkpoint is kept; go on from it with a lower --lr")
+		                                        : ttt__hint(err, s, "there is no checkpoint yet: begin anew with a lower --lr");
 	}
 	if (s != TTT_OK)
 		return s;
-	bits = report.loss / M_LN2 / r->bytes_per_token;
+	bits = report.loss / M_LN2 / bytes_per_target(r);
 	speed = (double)(o->batch * o->seq) / (now() - before);
 	fprintf(r->log,
 	    "{\"step\":%lld,\"loss\":%.9g,\"bits_per_byte\":%.6g,\"grad_norm\":%.9g,\"lr\":%.9g,\"inner_rate\":%.9g,"
@@ -300,21 +152,8 @@ loop(struct run *r, struct ttt_error *err)
 static enum ttt_status
 train(struct run *r, struct ttt_error *err)
 {
-	enum ttt_status s = open_directory(r, err);
+	enum ttt_status s = train_open(r, err);
 
-	if (s == TTT_OK)
-		s = settle(r, err);
-	if (s != TTT_OK)
-		return s;
-	s = begin(r, err);
-	if (s == TTT_OK)
-		s = open_data(r, err);
-	if (s == TTT_OK)
-		s = open_trainer(r, err);
-	if (s == TTT_OK)
-		s = train_options_write(&r->o, r->dir, err);
-	else if (!r->begun)
-		forget(r);
 	if (s != TTT_OK)
 		return s;
 	tool_verbose(r->t, "%lld documents, %lld tokens to train on, %.3f bytes each", (long long)r->data.n_document,
@@ -341,8 +180,10 @@ train_run(struct tool *t, int argc, char **argv)
 {
 	struct run r = { .t = t, .data = { .fd = -1 } };
 	struct ttt_error err;
+	const char *before = t->model_dir;
 	enum ttt_status s = train_options_read(t, &r.o, &r.dir, argc, argv, &err);
 
+	r.model_given = t->model_dir != before;
 	r.begun = r.o.optimizer_before >= 0;
 	if (s == TTT_OK)
 		s = train(&r, &err);

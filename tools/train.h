@@ -20,7 +20,7 @@ struct train_options {
 	char **data; /* [n_data] PATH or PATH=WEIGHT */
 	size_t n_data;
 	char *held_list; /* or NULL */
-	bool held_list_given; /* on the command line */
+	bool held_list_given, schedule_given; /* on the command line; the latter: steps, warmup or decay */
 	int64_t optimizer_before; /* of the run so far; -1: it is new */
 	int64_t mode;    /* enum ttt_mode */
 	int64_t optimizer; /* enum ttt_optimizer */
@@ -39,8 +39,8 @@ enum ttt_status train_sources(const struct train_options *o, char ***path, doubl
 void train_sources_free(const struct train_options *o, char **path, double *weight);
 void train_options_free(struct train_options *o);
 
-/* Whether a model directory already holds a model, which is then said; or there is no memory to find out. */
-bool train_model_exists(struct tool *t, const char *dir);
+/* An error where a model directory already holds a model; bare: or a configuration, from which one may be made. */
+enum ttt_status train_model_new(const char *dir, bool bare, struct ttt_error *err);
 
 /* Where the names of the documents held out are read: the list given, else the run's copy. Allocated. With a list only. */
 char *train_held_path(const struct train_options *o, const char *dir);

@@ -18,24 +18,22 @@ static const struct tool_command commands[] = {
 	{ NULL, NULL, NULL }
 };
 
-bool
-train_model_exists(struct tool *t, const char *dir)
+enum ttt_status
+train_model_new(const char *dir, bool bare, struct ttt_error *err)
 {
-	static const char *const names[] = { "model.safetensors", "model.safetensors.index.json" };
+	static const char *const names[] = { "model.safetensors", "model.safetensors.index.json", "config.json" };
+	enum ttt_status s = TTT_OK;
 
-	for (int i = 0; i < 2; i++) {
-		char *weights = ttt__path_in(dir, names[i]);
-		bool there = weights == NULL || access(weights, F_OK) == 0;
+	for (int i = 0; i < (bare ? 3 : 2) && s == TTT_OK; i++) {
+		char *path = ttt__path_in(dir, names[i]);
 
-		if (weights == NULL)
-			tool_error(t, "%s: out of memory", dir);
-		else if (there)
-			tool_error(t, "%s: is there already: a model is not written over another", weights);
-		free(weights);
-		if (there)
-			return true;
+		if (path == NULL)
+			s = ttt__fail_memory(err, dir);
+		else if (access(path, F_OK) == 0)
+			s = ttt__fail(err, TTT_E_USAGE, "%s: is there already: a model is not written over another", path);
+		free(path);
 	}
-	return false;
+	return s;
 }
 
 int

@@ -113,7 +113,9 @@ check_batch(const struct ttt_trainer *t, const int32_t *ids, int64_t n_seq, int6
 {
 	int64_t C = t->net.config.chunk, V = t->net.config.n_vocab;
 
-	if (n_seq < 1 || n_token < 2 || (n_token - 1) % C != 0) {
+	if (n_seq < 1)
+		return ttt__fail(err, TTT_E_USAGE, "%" PRId64 " sequences are none to learn from", n_seq);
+	if (n_token < 2 || (n_token - 1) % C != 0) {
 		ttt__fail(err, TTT_E_USAGE, "a sequence of %" PRId64 " tokens does not make whole chunks of %" PRId64, n_token, C);
 		return ttt__hint(err, TTT_E_USAGE, "give a multiple of %" PRId64 " tokens and one more", C);
 	}
@@ -157,6 +159,8 @@ ttt_trainer_gradient(struct ttt_trainer *t, const int32_t *ids, int64_t n_seq, i
 	    .inner_rate = inner_rate < 0 ? c->inner_lr_effective : inner_rate};
 	enum ttt_status status = check_batch(t, ids, n_seq, n_token, err);
 
+	if (!status && isnan(inner_rate))
+		status = ttt__fail(err, TTT_E_RANGE, "the inner rate is no number");
 	if (status || (status = make_lanes(t, n_seq, T, err)))
 		return status;
 	each = ttt__new((size_t)n_seq, sizeof *each);

@@ -82,10 +82,10 @@ ttt_trainer_save(struct ttt_trainer *t, const char *path, struct ttt_error *err)
 	return write_parts(t, path, part, 3, step, err);
 }
 
+/* host [n_float] (=): a part as the checkpoint has it. */
 static enum ttt_status
-read_part(struct ttt_trainer *t, const struct ttt__safetensors *s, const struct part *part, float *host, struct ttt_error *err)
+read_part(const struct ttt__parameters *p, const struct ttt__safetensors *s, const struct part *part, float *host, struct ttt_error *err)
 {
-	const struct ttt__parameters *p = t->net.parameters;
 
 	for (int64_t i = 0; i < p->n; i++) {
 		const struct ttt__tensor *x;
@@ -100,7 +100,6 @@ read_part(struct ttt_trainer *t, const struct ttt__safetensors *s, const struct 
 		if (status)
 			return status;
 	}
-	t->net.device->ops->upload(t->net.device, part->device, host, (size_t)p->n_float * sizeof *host);
 	return TTT_OK;
 }
 
@@ -135,7 +134,12 @@ ttt_trainer_load(struct ttt_trainer *t, const char *path, struct ttt_error *err)
 	if (!status)
 		status = read_step(&step, &s, err);
 	for (size_t i = 0; i < 3 && !status; i++)
-		status = read_part(t, &s, &part[i], host, err);
+		status = read_part(t->net.parameters, &s, &part[i], host, err);
+	for (size_t i = 0; i < 3 && !status; i++) { /* again, now that all is there: they are mapped, and one of them is held at a time */
+		status = read_part(t->net.parameters, &s, &part[i], host, err);
+		if (!status)
+			t->net.device->ops->upload(t->net.device, part[i].device, host, floats * sizeof *host);
+	}
 	if (!status)
 		t->step = step;
 	ttt__safetensors_free(&s);

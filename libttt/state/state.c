@@ -27,7 +27,6 @@ take_options(struct ttt_state *s, const struct ttt_state_options *o, size_t *pas
 	s->learn = !o->no_learn;
 	s->keeps_passages = !o->no_passages;
 	s->rate = o->rate > 0 ? o->rate : 1;
-	s->rule = o->rule;
 	*passages_max = o->passages_max > 0 ? o->passages_max : PASSAGES_MAX;
 	if (*passages_max > INT64_MAX) /* of a file's numbers the largest */
 		*passages_max = INT64_MAX;
@@ -151,7 +150,7 @@ static enum ttt_status
 feed(struct ttt_state *s, const int32_t *ids, int64_t n, ttt_chunk_fn *report, void *ctx, struct ttt_error *err)
 {
 	struct feeding f = { s, report, ctx };
-	const struct ttt_feed how = { .learn = s->learn, .rate = s->rate, .rule = s->rule, .fn = on_chunk, .ctx = &f };
+	const struct ttt_feed how = { .learn = s->learn, .rate = s->rate, .fn = on_chunk, .ctx = &f };
 	enum ttt_status status = n > 0 ? ttt_session_feed(s->session, ids, n, &how, err) : TTT_OK;
 
 	if (status == TTT_OK)
@@ -274,8 +273,11 @@ enum ttt_status
 ttt_state_absorb_ids(struct ttt_state *s, const int32_t *ids, int64_t n, ttt_chunk_fn *report, void *ctx,
     struct ttt_error *err)
 {
-	enum ttt_status status = n > 0 ? end_text(s, report, ctx, err) : TTT_OK;
+	enum ttt_status status;
 
+	if (n < 0)
+		return ttt__fail(err, TTT_E_USAGE, "%lld ids are less than none", (long long)n);
+	status = n > 0 ? end_text(s, report, ctx, err) : TTT_OK;
 	return status == TTT_OK ? feed(s, ids, n, report, ctx, err) : status;
 }
 

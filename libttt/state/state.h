@@ -38,7 +38,6 @@ struct ttt_state {
 	struct ttt_encoder *encoder; /* NULL where the model has no tokenizer */
 	bool learn, keeps_passages;
 	double rate;
-	enum ttt_rule rule;
 	int64_t n_byte;
 	double loss_first, loss_last; /* of the first chunk and the newest; NaN before the first */
 	struct ttt__curve curve;

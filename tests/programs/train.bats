@@ -110,6 +110,14 @@ more_setup() {
 	ok ttt-ppl -m r/model "$files/text"
 	ok ttt-train eval r
 	[[ ${lines[-1]} == total* ]]
+	# The bits of a byte are of the bytes read, not of those that were given no weight.
+	mkdir wide
+	seq -s ' ' 100000 >wide/numbers.txt
+	for d in "--data $files/data" "--data $files/data=1 --data wide=0"; do
+		# shellcheck disable=SC2086 # two words
+		ttt-train run -q $d --held-out 0 --steps 1 "w${#d}"
+	done
+	[ "$(cat w*/log.jsonl | grep -o '"bits_per_byte":[0-9.]*' | sort -u | wc -l)" -eq 1 ]
 	# A run that is done does nothing more.
 	cp r/checkpoint before
 	ok ttt-train run -q r
@@ -209,7 +217,16 @@ more_setup() {
 	[ "$(find n -type f ! -name '*.lock')" = "" ]
 	mkdir -p m/model
 	cp "$model"/* m/model
-	refuse "is there already, and of no run" ttt-train run -q --data "$files/data" --steps 1 m
+	refuse "is there already: a model is not written over another" ttt-train run -q --data "$files/data" --steps 1 m
+	rm m/model/model.safetensors
+	refuse "m/model/config.json: is there already" ttt-train run -q --data nosuch --steps 1 m
+	[ -s m/model/config.json ]
+	refuse "no document to train on" ttt-train run -q --data "$files/data" --held-out 1 --steps 1 k
+	ok ttt-train run -q --data "$files/data" --held-out 0 --steps 1 k
+	refuse "more than the" ttt-train run -q --steps 3 --decay 100 k
+	run --separate-stderr ttt-train run -m nosuch --steps 2 k
+	[ "$status" -eq 0 ]
+	[[ $stderr == *"goes on with its own model, not with nosuch"* ]]
 	# Nor is the list wanted again, nor the model that it began with, nor is a log closed to those who follow it.
 	rm list
 	chmod 644 r/log.jsonl

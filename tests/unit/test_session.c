@@ -289,6 +289,9 @@ test_bad_ids(void **state)
 			ids[place] = bad[j];
 			assert_int_equal(ttt_session_feed(x.s, ids, 20, NULL, &said), TTT_E_RANGE);
 			assert_non_null(strstr(said.text, "vocabulary"));
+			ids[place] = 0;
+			assert_int_equal(ttt_session_feed(x.s, ids, 1, &(struct ttt_feed){.rate = NAN}, &said), TTT_E_RANGE);
+			assert_int_equal(ttt_session_feed(x.s, ids, 1, &(struct ttt_feed){.rate = -1}, &said), TTT_E_RANGE);
 			assert_true(same_sessions(before, x.s));
 			assert_int_equal(ttt_session_feed(x.s, ids, 0, NULL, &said), TTT_OK);
 			assert_true(same_sessions(before, x.s));

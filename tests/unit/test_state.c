@@ -450,6 +450,7 @@ test_ids(void **state)
 	assert_int_equal(n, 4);
 	assert_memory_equal(p, ids + 16, 4 * sizeof(*p));
 	assert_fails(ttt_state_absorb_ids(s, &bad, 1, NULL, NULL, &err), TTT_E_RANGE, &err, "1200");
+	assert_fails(ttt_state_absorb_ids(s, &bad, -1, NULL, NULL, &err), TTT_E_USAGE, &err, "less than none");
 	save(s, in(f->dir, "ids.ttt"), TTT_COMPRESS_GZIP, false);
 	ttt_state_free(s);
 	s = opened(f, in(f->dir, "ids.ttt"), NULL);

@@ -135,7 +135,8 @@ test_refusals(void **state)
 	t = trainer_of(&m, TTT_MODE_TTT, false);
 	assert_fails(ttt_trainer_write_gradient(t, "nowhere", &said), TTT_E_USAGE, &said, "no gradient");
 	assert_fails(ttt_trainer_gradient(t, ids, 1, 32, -1, &loss, &said), TTT_E_USAGE, &said, "whole chunks");
-	assert_fails(ttt_trainer_gradient(t, ids, 0, 33, -1, &loss, &said), TTT_E_USAGE, &said, "whole chunks");
+	assert_fails(ttt_trainer_gradient(t, ids, 1, 33, NAN, &loss, &said), TTT_E_RANGE, &said, "no number");
+	assert_fails(ttt_trainer_gradient(t, ids, 0, 33, -1, &loss, &said), TTT_E_USAGE, &said, "0 sequences");
 	ids[20] = (int32_t)c.n_vocab;
 	assert_fails(ttt_trainer_gradient(t, ids, 1, 33, -1, &loss, &said), TTT_E_RANGE, &said, "token 20");
 	ids[20] = -1;

@@ -4,19 +4,22 @@
 Tables: absorb, precision, meta, length, decode, start (all). --quick leaves out the 125M and the 1B shape, whose steps take minutes; the
 latter needs 15 GB. Every figure is the median of its rounds, least and greatest behind it; shares are of the matrix-product peak timed by
 turns in the same run."""
+import argparse
 import json
 import os
 import subprocess
 import sys
 
+from script import end, program
+
 HERE = os.path.dirname(os.path.abspath(__file__))
-BENCH = os.path.join(HERE, "ttt-bench")
+TABLES = ("absorb", "precision", "meta", "length", "decode", "start")
 BIG = os.path.join(HERE, "configs", "125m.json")
 BIGGEST = os.path.join(HERE, "configs", "1b.json")
 
 
 def rows(*arguments):
-    out = subprocess.run([BENCH, *arguments, "--json"], check=True, capture_output=True, text=True).stdout
+    out = subprocess.run([program(os.path.join(HERE, "ttt-bench"), "make bench/ttt-bench"), *arguments, "--json"], check=True, capture_output=True, text=True).stdout
     return [json.loads(line) for line in out.splitlines()]
 
 
@@ -42,8 +45,14 @@ def machine():
 
 
 def main():
-    wanted = [a for a in sys.argv[1:] if not a.startswith("--")] or ["absorb", "precision", "meta", "length", "decode", "start"]
-    big = "--quick" not in sys.argv
+    parser = argparse.ArgumentParser(description=__doc__.split("\n", maxsplit=1)[0])
+    parser.add_argument("--quick", action="store_true", help="without the 125M and the 1B shape, whose steps take minutes")
+    parser.add_argument("tables", metavar="TABLE", nargs="*", help=", ".join(TABLES) + " (default: all)")
+    args = parser.parse_args()
+    for name in args.tables:
+        if name not in TABLES:
+            parser.error(f"no table is called '{name}': {', '.join(TABLES)}")
+    wanted, big = args.tables or TABLES, not args.quick
     machine()
     if "absorb" in wanted:
         some = rows("absorb", "--threads", "1") + rows("absorb")
@@ -75,4 +84,4 @@ def main():
 
 
 if __name__ == "__main__":
-    main()
+    end(main)

@@ -11,7 +11,8 @@
 static enum ttt_status
 fail_system(struct ttt_error *err, const char *path, const char *what)
 {
-	return ttt__fail(err, TTT_E_IO, "%s: cannot %s: %s", path, what, strerror(errno));
+	ttt__fail(err, TTT_E_IO, "%s: cannot %s: %s", path, what, strerror(errno));
+	return TTT_E_IO; /* so that a checker of this file sees that it is an error */
 }
 
 /* Read what fd holds, one byte past max at most, so that a file that grows is noticed. */
@@ -172,11 +173,15 @@ ttt__replace_open(struct ttt__replace *r, const char *path, struct ttt_error *er
 	static const char suffix[] = ".XXXXXX";
 
 	*r = (struct ttt__replace){ 0 };
-	if (path[0] == '\0')
-		return ttt__fail(err, TTT_E_IO, "the name of the file to write is empty");
 	struct stat st;
-	if (stat(path, &st) == 0 && !S_ISREG(st.st_mode))
-		return ttt__fail(err, TTT_E_IO, "%s: cannot be replaced: not a regular file", path);
+	if (path[0] == '\0') {
+		ttt__fail(err, TTT_E_IO, "the name of the file to write is empty");
+		return TTT_E_IO;
+	}
+	if (stat(path, &st) == 0 && !S_ISREG(st.st_mode)) {
+		ttt__fail(err, TTT_E_IO, "%s: cannot be replaced: not a regular file", path);
+		return TTT_E_IO;
+	}
 	r->path = ttt__file_target(path);
 	if (r->path == NULL && errno != ENOMEM)
 		return fail_system(err, path, "be followed as a link");

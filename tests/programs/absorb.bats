@@ -354,7 +354,9 @@ load common
 
 @test "memory does not grow with the stream" {
 	[ -r /proc/self/status ] || skip "no /proc"
-	for i in $(seq 50); do cat "$files/text"; done >small
+	n=50
+	! sanitized || n=10 # the sanitizers' own memory grows as little; they are slow
+	for i in $(seq $n); do cat "$files/text"; done >small
 	for i in $(seq 10); do cat small; done >large
 	# The most memory a program had, read when all but a pipe's worth of its input is taken and before it ends.
 	peak() {
@@ -372,7 +374,7 @@ load common
 	}
 	a=$(peak small)
 	b=$(peak large)
-	echo "$a KB for 300 KB of text, $b KB for 3 MB"
+	echo "$a KB for $(stat -c %s small) bytes of text, $b KB for ten times as much"
 	[ "$a" -gt 1000 ]
 	[ "$b" -le $((a + a / 20 + 512)) ]
 }

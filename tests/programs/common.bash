@@ -29,6 +29,11 @@ setup() {
 	export TTT_MODEL=$model
 }
 
+# Are the programs built under the sanitizers? They are slow then.
+sanitized() {
+	ldd "$TTT_BIN/ttt-absorb" 2>/dev/null | grep -q libasan
+}
+
 # make_text SEED BYTES: words in lines, the same for the same seed.
 make_text() {
 	awk -v seed="$1" -v bytes="$2" 'BEGIN {

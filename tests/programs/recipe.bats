@@ -3,6 +3,7 @@
 load common
 
 @test "recipe: a smoke run ends with a lower loss, and goes on from where it was" {
+	! sanitized || skip "training is tested under the sanitizers by train.bats, in a minute less"
 	recipe=$TTT_TESTS/../model/recipe/run
 	run --separate-stderr "$recipe" --smoke small
 	[ "$status" -eq 0 ]
@@ -13,7 +14,7 @@ load common
 	cmp whole.jsonl small/plain/log.jsonl
 	run --separate-stderr "$recipe" --check small
 	[ "$status" -eq 2 ]
-	[[ $stderr == *"first 100 steps are not those"* ]]
+	[[ $stderr == *"100 steps"* ]]
 	run --separate-stderr "$recipe" --install nowhere
 	[ "$status" -eq 2 ]
 }

@@ -30,7 +30,7 @@ struct tiny_device {
 	char name[32];
 };
 
-/* Every instruction set that this processor has, with 1 and with 2 threads. */
+/* Every instruction set that this processor has, or that of $TTT_KERNELS alone, with 1 and with 2 threads. */
 struct tiny_devices {
 	struct tiny_device at[6];
 	int n;
@@ -40,6 +40,7 @@ static inline void
 tiny_devices_open(struct tiny_devices *out)
 {
 	static const char *const sets[] = {"avx512", "avx2", "plain"};
+	const char *only = getenv("TTT_KERNELS");
 
 	out->n = 0;
 	for (int i = 0; i < 3; i++)
@@ -47,7 +48,7 @@ tiny_devices_open(struct tiny_devices *out)
 			const struct ttt_device_options o = {.kernels = sets[i], .n_thread = threads};
 			struct tiny_device *d = &out->at[out->n];
 
-			if (ttt_device_create(&d->device, &o, NULL))
+			if ((only && strcmp(only, sets[i]) != 0) || ttt_device_create(&d->device, &o, NULL))
 				continue;
 			snprintf(d->name, sizeof d->name, "%s, %d thread%s", sets[i], threads, threads > 1 ? "s" : "");
 			out->n++;

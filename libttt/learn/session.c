@@ -1,174 +1,12 @@
 /* A stream on its way through a model: chunk after chunk, forward, report, inner step (SEMANTICS sections 4, 5, 8). */
+#include "libttt/learn/session_parts.h"
+
 #include <inttypes.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "libttt/learn/inner.h"
-#include "libttt/learn/session.h"
-#include "libttt/net/angles.h"
-
-enum {
-	SETTLE = 8,  /* chunks between two times that what moves slowly moves */
-	EARLY = 256, /* chunks after which the pull begins to wane: what was learned is a guess at first */
-	WANED = 4    /* how many times less it becomes at most, lest the weights go ever farther */
-};
-
-struct ttt_session {
-	const struct ttt_model *model;
-	enum ttt_attention attention;
-	struct ttt__net net;
-	struct ttt__work work;
-	int64_t work_cached;                /* cached rows the work buffers allow */
-	struct ttt__tape prefix, suffix;    /* suffix unused where the model has none */
-	float *fast, *gradient;             /* [n_fast] */
-	float *mean, *good;                 /* [n_fast] or NULL: see session.h */
-	struct ttt__guard guard;
-	struct ttt__angles angles;
-	float *angle;                       /* [C, K] device: cosine and sine of the chunk's positions */
-	bool turned;                        /* the cached keys are turned; not after rows were written from outside */
-	float *kv_memory;
-	struct ttt__kv *kv;                 /* [net.n_layer] whole buffers of capacity rows */
-	struct ttt__kv *at;                 /* [net.n_layer] the same, at the oldest cached row */
-	int64_t capacity, start, rows;      /* rows of the buffers; oldest cached row; cached rows */
-	int64_t ahead;                      /* waiting tokens whose keys and values stand after the cached rows already */
-	int32_t *ids, *targets;             /* [C] device */
-	float *om;                          /* [2, C] device */
-	float *host;                        /* [5, C] nll, scratch, weights; [C, K] angles */
-	int32_t *pending;                   /* [C + 1] */
-	int64_t n_pending, n_done;
-};
-
-static int64_t
-chunk_of(const struct ttt_session *s)
-{
-	return s->net.config.chunk;
-}
-
-/* Rows kept between chunks: a query sees itself and window - 1 before. */
-static int64_t
-rows_kept(const struct ttt_session *s, int64_t rows)
-{
-	return s->net.window && rows > s->net.window - 1 ? s->net.window - 1 : rows;
-}
-
-static void
-release_window(struct ttt_session *s)
-{
-	ttt__device_release(s->net.device, s->kv_memory);
-	s->kv_memory = NULL;
-}
-
-/* The cached rows of one layer from row start of another buffer, or further on in the same one, to a buffer's beginning. */
-static void
-copy_rows(const struct ttt_session *s, const struct ttt__kv *to, const struct ttt__kv *from, int64_t start)
-{
-	struct ttt_device *d = s->net.device;
-	int64_t at = start * s->net.config.d_model;
-	size_t bytes = (size_t)(s->rows * s->net.config.d_model) * sizeof(float);
-
-	d->ops->copy(d, to->k, from->k + at, bytes);
-	d->ops->copy(d, to->v, from->v + at, bytes);
-	d->ops->copy(d, to->raw, from->raw + at, bytes);
-}
-
-/* Buffers for capacity rows; the cached rows move to their start. */
-static enum ttt_status
-set_capacity(struct ttt_session *s, int64_t capacity, struct ttt_error *err)
-{
-	struct ttt_device *d = s->net.device;
-	int64_t D = s->net.config.d_model, L = s->net.config.n_layer, floats, used = 0;
-	float *memory;
-	enum ttt_status status;
-
-	if (!ttt__i64_mul(&floats, capacity, D) || !ttt__i64_mul(&floats, floats, 3 * L))
-		return ttt__fail_memory(err, "the key-value window");
-	status = ttt__device_floats(d, &memory, floats, "the key-value window", err);
-	if (status)
-		return status;
-	for (int64_t i = 0; i < s->net.n_layer; i++) {
-		struct ttt__kv old = s->kv[i];
-
-		if (s->net.layer[i].kind != TTT__ATTENTION)
-			continue;
-		s->kv[i].k = memory + used;
-		s->kv[i].v = memory + used + capacity * D;
-		s->kv[i].raw = memory + used + 2 * capacity * D;
-		used += 3 * capacity * D;
-		if (s->kv_memory)
-			copy_rows(s, &s->kv[i], &old, s->start);
-	}
-	release_window(s);
-	s->kv_memory = memory;
-	s->capacity = capacity;
-	s->start = 0;
-	return TTT_OK;
-}
-
-static void
-slide(struct ttt_session *s)
-{
-	for (int64_t i = 0; i < s->net.n_layer; i++)
-		if (s->net.layer[i].kind == TTT__ATTENTION)
-			copy_rows(s, &s->kv[i], &s->kv[i], s->start);
-	s->start = 0;
-}
-
-/* The angles of n <= C positions, on the device. */
-static void
-set_angles(struct ttt_session *s, int64_t position, int64_t n)
-{
-	int64_t C = chunk_of(s), K = s->net.config.d_head;
-	float *host = s->host + 5 * C;
-
-	ttt__angles_at(&s->angles, host, position, n);
-	s->net.device->ops->upload(s->net.device, s->angle, host, (size_t)(n * K) * sizeof *host);
-}
-
-/* Turn the cached keys by their positions: those that came from outside came unturned. */
-static void
-turn_window(struct ttt_session *s)
-{
-	struct ttt_device *d = s->net.device;
-	const struct ttt_config *c = &s->net.config;
-	int64_t C = chunk_of(s), D = c->d_model;
-
-	for (int64_t row = 0; row < s->rows; row += C) {
-		int64_t n = s->rows - row < C ? s->rows - row : C, at = (s->start + row) * D;
-
-		set_angles(s, s->n_done - s->rows + row, n);
-		for (int64_t i = 0; i < s->net.n_layer; i++)
-			if (s->net.layer[i].kind == TTT__ATTENTION)
-				d->ops->rope(d, s->kv[i].k + at, D, s->kv[i].raw + at, D, s->angle, n, c->n_head, c->d_head, false);
-	}
-	s->turned = true;
-}
-
-/* Room for a chunk after the cached rows: sliding in a window, growing in full attention. */
-static enum ttt_status
-make_room(struct ttt_session *s, struct ttt_error *err)
-{
-	int64_t C = chunk_of(s), D = s->net.config.d_model, cached = s->rows + C;
-	enum ttt_status status = TTT_OK;
-
-	if (s->start + s->rows + C > s->capacity) {
-		if (s->net.window && s->rows + C <= s->capacity)
-			slide(s);
-		else
-			status = set_capacity(s, 2 * (s->rows + C), err);
-	}
-	if (!status && cached > s->work_cached) {
-		ttt__work_free(&s->work, &s->net);
-		s->work_cached = 2 * cached;
-		status = ttt__work_create(&s->work, &s->net, C, s->work_cached, err);
-	}
-	if (!status && !s->turned)
-		turn_window(s);
-	for (int64_t i = 0; i < s->net.n_layer && !status; i++)
-		if (s->net.layer[i].kind == TTT__ATTENTION)
-			s->at[i] = (struct ttt__kv){s->kv[i].k + s->start * D, s->kv[i].v + s->start * D, s->kv[i].raw + s->start * D};
-	return status;
-}
 
 static enum ttt_status
 allocate(struct ttt_session *s, struct ttt_error *err)
@@ -198,7 +36,7 @@ allocate(struct ttt_session *s, struct ttt_error *err)
 	    (status = ttt__device_ids(d, &s->ids, C, "the chunk", err)) ||
 	    (status = ttt__device_ids(d, &s->targets, C, "the chunk", err)) ||
 	    (status = ttt__device_floats(d, &s->angle, C * s->net.config.d_head, "the chunk", err)) ||
-	    (status = ttt__device_floats(d, &s->om, 2 * C, "the chunk", err)) || (status = set_capacity(s, capacity, err)))
+	    (status = ttt__device_floats(d, &s->om, 2 * C, "the chunk", err)) || (status = ttt__session_set_capacity(s, capacity, err)))
 		return status;
 	return TTT_OK;
 }
@@ -224,9 +62,8 @@ ttt_session_create(struct ttt_session **out, const struct ttt_model *m, enum ttt
 	return TTT_OK;
 }
 
-/* *to = from, made where it is not there yet; nothing where there is no from. */
-static enum ttt_status
-copy_weights(struct ttt_session *s, float **to, const float *from, struct ttt_error *err)
+enum ttt_status
+ttt__session_copy_weights(struct ttt_session *s, float **to, const float *from, struct ttt_error *err)
 {
 	struct ttt_device *d = s->model->device;
 	int64_t n = s->model->parameters.n_fast;
@@ -251,7 +88,7 @@ ttt_session_clone(struct ttt_session **out, const struct ttt_session *s, struct 
 	if (status)
 		return status;
 	if (c->capacity < s->rows) {
-		status = set_capacity(c, 2 * s->rows, err);
+		status = ttt__session_set_capacity(c, 2 * s->rows, err);
 		if (status) {
 			ttt_session_free(c);
 			return status;
@@ -259,14 +96,14 @@ ttt_session_clone(struct ttt_session **out, const struct ttt_session *s, struct 
 	}
 	for (int64_t i = 0; i < s->net.n_layer; i++)
 		if (s->net.layer[i].kind == TTT__ATTENTION)
-			copy_rows(s, &c->kv[i], &s->kv[i], s->start);
+			ttt__session_copy_rows(s, &c->kv[i], &s->kv[i], s->start);
 	c->rows = s->rows;
 	c->turned = s->turned;
-	status = copy_weights(c, &c->fast, s->fast, err);
+	status = ttt__session_copy_weights(c, &c->fast, s->fast, err);
 	if (!status)
-		status = copy_weights(c, &c->mean, s->mean, err);
+		status = ttt__session_copy_weights(c, &c->mean, s->mean, err);
 	if (!status && s->guard.noisy > 0)
-		status = copy_weights(c, &c->good, s->good, err);
+		status = ttt__session_copy_weights(c, &c->good, s->good, err);
 	if (status) {
 		ttt_session_free(c);
 		return status;
@@ -295,7 +132,7 @@ ttt_session_free(struct ttt_session *s)
 		ttt__device_release(d, s->targets);
 		ttt__device_release(d, s->om);
 		ttt__device_release(d, s->angle);
-		release_window(s);
+		ttt__session_window_release(s);
 		ttt__tape_free(&s->prefix, &s->net);
 		ttt__tape_free(&s->suffix, &s->net);
 		ttt__work_free(&s->work, &s->net);
@@ -316,19 +153,18 @@ end_tape(struct ttt_session *s)
 	return s->net.split < s->net.n_layer ? &s->suffix : &s->prefix;
 }
 
-/* Forward of waiting tokens from .. from + T - 1 as far as the head's input; *r is ready for the head and a backward. */
-static enum ttt_status
-forward(struct ttt_session *s, int64_t from, int64_t T, struct ttt__run *r, struct ttt_error *err)
+enum ttt_status
+ttt__session_forward(struct ttt_session *s, int64_t from, int64_t T, struct ttt__run *r, struct ttt_error *err)
 {
 	struct ttt_device *d = s->net.device;
 	float *suffix_x;
-	enum ttt_status status = make_room(s, err);
+	enum ttt_status status = ttt__session_make_room(s, err);
 
 	if (status)
 		return status;
 	*r = (struct ttt__run){.net = &s->net, .w = {.slow = s->model->weights, .fast = s->fast, .half = s->model->half}, .work = &s->work, .tape = &s->prefix, .T = T,
 	    .S = s->rows + from, .angle = s->angle, .kv = s->at};
-	set_angles(s, s->n_done + from, T);
+	ttt__session_set_angles(s, s->n_done + from, T);
 	d->ops->upload(d, s->ids, s->pending + from, (size_t)T * sizeof *s->ids);
 	suffix_x = s->net.split < s->net.n_layer ? s->suffix.layer[s->net.split].x : NULL;
 	ttt__embed_forward(r, s->prefix.layer[0].x, s->ids);
@@ -355,106 +191,6 @@ learn(struct ttt_session *s, const struct ttt__run *r, const struct ttt_feed *ho
 	ttt__inner_step(d, s->fast, s->gradient, n, c->inner_lr_effective * (how->rate > 0 ? how->rate : 1), c->inner_clip, norm);
 }
 
-/* A chunk that costs so many bits a byte teaches nothing. Only a model that knows its tokens' bytes can tell. */
-static bool
-is_noise(const struct ttt_session *s, const float *nll, const int32_t *target, int64_t T)
-{
-	const struct ttt_tokenizer *k = ttt_model_tokenizer(s->model);
-	double nats = 0, bytes = 0;
-
-	if (s->net.config.noise_bits <= 0 || !k)
-		return false;
-	for (int64_t t = 0; t < T; t++) {
-		size_t n = 0;
-
-		if (target[t] == s->net.config.bos || !ttt_tokenizer_bytes(k, target[t], &n))
-			continue;
-		nats += (double)nll[t];
-		bytes += (double)n;
-	}
-	return bytes > 0 && nats >= s->net.config.noise_bits * M_LN2 * bytes;
-}
-
-/* The first chunk after noise, just run forward: whichever weights predict it better stay, those of now or those from before the
- * noise. The run is the chosen ones' afterwards. */
-static enum ttt_status
-choose(struct ttt_session *s, int64_t T, double loss, struct ttt__run *r, struct ttt_error *err)
-{
-	for (int turn = 0; turn < 2; turn++) {
-		float *now = s->fast, *nll = s->host + T;
-		enum ttt_status status;
-
-		s->fast = s->good;
-		s->good = now;
-		status = forward(s, 0, T, r, err);
-		if (status)
-			return status;
-		ttt__head_forward(r, s->targets, true);
-		ttt__read_nll(&s->net, &r->tape->head, nll, s->host + 2 * T, T);
-		if (turn == 0 && ttt__mean_loss(nll, s->pending + 1, T, s->net.config.bos) < loss) {
-			s->guard.count.n_undone += s->guard.noisy;
-			s->guard.count.n_returned++;
-			break;
-		}
-	}
-	return TTT_OK;
-}
-
-/* Around noise: before its first step the weights are put aside, after its last one chosen. */
-static enum ttt_status
-guard(struct ttt_session *s, int64_t T, double loss, struct ttt__run *r, struct ttt_error *err)
-{
-	bool noise = is_noise(s, s->host, s->pending + 1, T);
-	enum ttt_status status = TTT_OK;
-
-	if (noise && s->guard.noisy == 0)
-		status = copy_weights(s, &s->good, s->fast, err);
-	if (!noise && s->guard.noisy > 0)
-		status = choose(s, T, loss, r, err);
-	s->guard.noisy = noise ? s->guard.noisy + 1 : 0;
-	s->guard.count.n_noise += noise;
-	return status;
-}
-
-/* x to 20 bits each (Veltkamp's splitting), so that a state's packer finds four bits fewer; scratch [n]. */
-static void
-shorten(struct ttt_device *d, float *x, float *scratch, int64_t n)
-{
-	d->ops->combine(d, scratch, 17, x, 0, x, n);
-	d->ops->combine(d, x, 1, scratch, -1, x, n);
-	d->ops->combine(d, x, 1, scratch, -1, x, n);
-}
-
-/* The part of the way back to the initial weights that this chunk's loss asks for. Steps scatter the weights the more the worse text is
- * predicted, and where it is predicted well they are best left alone. */
-static double
-pull(const struct ttt_session *s, double loss)
-{
-	double waned = sqrt(1 + (double)(SETTLE * s->guard.n_settled) / EARLY);
-	double part = s->net.config.inner_pull * loss / (waned < WANED ? waned : WANED);
-
-	return part < 1 ? part : 1;
-}
-
-/* What moves slowly: the pull towards the initial weights, and the mean. */
-static void
-settle(struct ttt_session *s, double loss)
-{
-	struct ttt_device *d = s->net.device;
-	const struct ttt__parameters *p = &s->model->parameters;
-	double keep = pow(1 - pull(s, loss), SETTLE);
-
-	if (keep < 1)
-		d->ops->combine(d, s->fast, keep, s->fast, 1 - keep, s->model->weights + p->fast_offset, p->n_fast);
-	s->guard.n_settled++;
-	if (s->mean) {
-		double decay = s->net.config.mean_decay, part = (decay + 1) / ((double)s->guard.n_settled + decay);
-
-		d->ops->combine(d, s->mean, 1 - part, s->mean, part, s->fast, p->n_fast);
-		shorten(d, s->mean, s->gradient, p->n_fast);
-	}
-}
-
 /* Forward and loss of the first T waiting tokens, whose targets wait too; report on targets from index skip on. */
 static enum ttt_status
 score(struct ttt_session *s, int64_t T, int64_t skip, const struct ttt_feed *how, struct ttt_error *err)
@@ -466,7 +202,7 @@ score(struct ttt_session *s, int64_t T, int64_t skip, const struct ttt_feed *how
 	enum ttt_status status;
 
 	s->ahead = 0;
-	status = forward(s, 0, T, &r, err);
+	status = ttt__session_forward(s, 0, T, &r, err);
 	if (status)
 		return status;
 	d->ops->upload(d, s->targets, s->pending + 1, (size_t)T * sizeof *s->targets);
@@ -475,7 +211,7 @@ score(struct ttt_session *s, int64_t T, int64_t skip, const struct ttt_feed *how
 	report.nll = s->host + skip;
 	report.loss = ttt__mean_loss(s->host + skip, report.target, T - skip, s->net.config.bos);
 	if (learns) {
-		status = guard(s, T, report.loss, &r, err);
+		status = ttt__session_guard_chunk(s, T, report.loss, &r, err);
 		if (status)
 			return status;
 		learn(s, &r, how, &report.grad_norm);
@@ -488,14 +224,14 @@ score(struct ttt_session *s, int64_t T, int64_t skip, const struct ttt_feed *how
 static enum ttt_status
 run_chunk(struct ttt_session *s, const struct ttt_feed *how, struct ttt_error *err)
 {
-	int64_t C = chunk_of(s), rows = s->rows;
+	int64_t C = ttt__session_chunk(s), rows = s->rows;
 	enum ttt_status status = score(s, C, 0, how, err);
 
 	if (status)
 		return status;
-	if (how->learn && s->net.split < s->net.n_layer && s->guard.noisy == 0 && (s->n_done / C + 1) % SETTLE == 0)
-		settle(s, ttt__mean_loss(s->host, s->pending + 1, C, s->net.config.bos));
-	s->rows = rows_kept(s, rows + C);
+	if (how->learn && s->net.split < s->net.n_layer && s->guard.noisy == 0 && (s->n_done / C + 1) % TTT__SETTLE == 0)
+		ttt__session_settle(s, ttt__mean_loss(s->host, s->pending + 1, C, s->net.config.bos));
+	s->rows = ttt__session_rows_kept(s, rows + C);
 	s->start += rows + C - s->rows;
 	s->pending[0] = s->pending[C];
 	s->n_pending = 1;
@@ -503,8 +239,8 @@ run_chunk(struct ttt_session *s, const struct ttt_feed *how, struct ttt_error *e
 	return TTT_OK;
 }
 
-static enum ttt_status
-check_ids(const struct ttt_session *s, const int32_t *ids, int64_t n, struct ttt_error *err)
+enum ttt_status
+ttt__session_check_ids(const struct ttt_session *s, const int32_t *ids, int64_t n, struct ttt_error *err)
 {
 	for (int64_t i = 0; i < n; i++)
 		if (ids[i] < 0 || ids[i] >= s->net.config.n_vocab)
@@ -517,8 +253,8 @@ enum ttt_status
 ttt_session_feed(struct ttt_session *s, const int32_t *ids, int64_t n, const struct ttt_feed *how, struct ttt_error *err)
 {
 	const struct ttt_feed plain = {.learn = true};
-	int64_t C = chunk_of(s);
-	enum ttt_status status = check_ids(s, ids, n, err);
+	int64_t C = ttt__session_chunk(s);
+	enum ttt_status status = ttt__session_check_ids(s, ids, n, err);
 
 	if (!status && how && !(how->rate >= 0 && how->rate <= 1e6))
 		status = ttt__fail(err, TTT_E_RANGE, "the rate %g is outside 0 .. 1e6", how->rate);
@@ -560,7 +296,7 @@ ttt_session_next(struct ttt_session *s, float *logp, struct ttt_error *err)
 		s->ahead--;
 		T = 1;
 	}
-	status = forward(s, s->ahead, T, &r, err);
+	status = ttt__session_forward(s, s->ahead, T, &r, err);
 	if (status)
 		return status;
 	status = ttt__device_floats(d, &z, V, "the logits", err);
@@ -624,161 +360,4 @@ ttt_session_drift(const struct ttt_session *s, double *moved, double *initial)
 	d->ops->axpy(d, s->gradient, -1, w, p->n_fast);
 	*moved = sqrt(d->ops->dot(d, s->gradient, s->gradient, p->n_fast));
 	*initial = sqrt(d->ops->dot(d, w, w, p->n_fast));
-}
-
-const struct ttt_model *
-ttt__session_model(const struct ttt_session *s)
-{
-	return s->model;
-}
-
-static float **
-weights_of(struct ttt_session *s, enum ttt__fast which)
-{
-	return which == TTT__FAST_LAST ? &s->fast : which == TTT__FAST_MEAN ? &s->mean : &s->good;
-}
-
-bool
-ttt__session_has(const struct ttt_session *s, enum ttt__fast which)
-{
-	return which == TTT__FAST_LAST || (which == TTT__FAST_MEAN && s->mean && s->guard.n_settled > 0) ||
-	    (which == TTT__FAST_GOOD && s->guard.noisy > 0);
-}
-
-void
-ttt__session_fast_read(const struct ttt_session *s, enum ttt__fast which, float *out)
-{
-	const float *w = which == TTT__FAST_LAST ? s->fast : which == TTT__FAST_MEAN ? s->mean : s->good;
-
-	s->net.device->ops->download(s->net.device, out, w, (size_t)s->model->parameters.n_fast * sizeof *out);
-}
-
-enum ttt_status
-ttt__session_fast_write(struct ttt_session *s, enum ttt__fast which, const float *in, struct ttt_error *err)
-{
-	float **w = weights_of(s, which);
-	int64_t n = s->model->parameters.n_fast;
-	enum ttt_status status = *w ? TTT_OK : ttt__device_floats(s->net.device, w, n, "the fast weights", err);
-
-	if (status)
-		return status;
-	s->net.device->ops->upload(s->net.device, *w, in, (size_t)n * sizeof *in);
-	s->ahead = 0;
-	return TTT_OK;
-}
-
-struct ttt__guard
-ttt__session_guard(const struct ttt_session *s)
-{
-	return s->guard;
-}
-
-void
-ttt__session_guard_set(struct ttt_session *s, const struct ttt__guard *g)
-{
-	s->guard = *g;
-}
-
-enum ttt_status
-ttt_session_keep_mean(struct ttt_session *s, struct ttt_error *err)
-{
-	if (s->mean)
-		return TTT_OK;
-	s->guard.n_settled = 0;
-	return copy_weights(s, &s->mean, s->fast, err);
-}
-
-void
-ttt_session_use_mean(struct ttt_session *s)
-{
-	const struct ttt__parameters *p = &s->model->parameters;
-	double share = s->net.config.mean_share;
-
-	if (!ttt__session_has(s, TTT__FAST_MEAN))
-		return;
-	s->net.device->ops->combine(s->net.device, s->fast, share, s->mean, 1 - share, s->model->weights + p->fast_offset, p->n_fast);
-	s->ahead = 0;
-}
-
-struct ttt_guard_count
-ttt_session_guards(const struct ttt_session *s)
-{
-	return s->guard.count;
-}
-
-int64_t
-ttt__session_window_rows(const struct ttt_session *s)
-{
-	return s->rows;
-}
-
-/* The attention layer of block l. */
-static int64_t
-layer_of(const struct ttt_session *s, int64_t l)
-{
-	int64_t i = 0;
-
-	while (s->net.layer[i].kind != TTT__ATTENTION || s->net.layer[i].block != l)
-		i++;
-	return i;
-}
-
-void
-ttt__session_window_read(const struct ttt_session *s, int64_t l, float *k, float *v)
-{
-	const struct ttt__kv *kv = &s->kv[layer_of(s, l)];
-	int64_t D = s->net.config.d_model;
-	size_t bytes = (size_t)(s->rows * D) * sizeof *k;
-
-	s->net.device->ops->download(s->net.device, k, kv->raw + s->start * D, bytes);
-	s->net.device->ops->download(s->net.device, v, kv->v + s->start * D, bytes);
-}
-
-enum ttt_status
-ttt__session_window_resize(struct ttt_session *s, int64_t rows, struct ttt_error *err)
-{
-	if (rows < 0 || rows != rows_kept(s, rows))
-		return ttt__fail(err, TTT_E_SHAPE, "%" PRId64 " cached rows do not fit a window of %" PRId64, rows, s->net.window);
-	s->rows = s->start = s->ahead = 0;
-	if (rows > s->capacity) {
-		/* In full attention with room for what comes next; more rows than can be counted fail there. */
-		bool room = !s->net.window && rows < INT64_MAX / 2;
-		enum ttt_status status = set_capacity(s, room ? rows + rows / 8 + 2 * chunk_of(s) : rows, err);
-
-		if (status)
-			return status;
-	}
-	s->rows = rows;
-	return TTT_OK;
-}
-
-void
-ttt__session_window_write(struct ttt_session *s, int64_t l, const float *k, const float *v)
-{
-	const struct ttt__kv *kv = &s->kv[layer_of(s, l)];
-	size_t bytes = (size_t)(s->rows * s->net.config.d_model) * sizeof *k;
-
-	s->net.device->ops->upload(s->net.device, kv->raw, k, bytes);
-	s->net.device->ops->upload(s->net.device, kv->v, v, bytes);
-	s->turned = false;
-}
-
-enum ttt_status
-ttt__session_stream_set(struct ttt_session *s, const int32_t *pending, int64_t n_pending, int64_t n_done, struct ttt_error *err)
-{
-	enum ttt_status status;
-
-	if (n_pending < 0 || n_pending > chunk_of(s) || n_done < 0)
-		return ttt__fail(err, TTT_E_SHAPE, "%" PRId64 " waiting tokens do not fit a chunk of %" PRId64, n_pending, chunk_of(s));
-	if (n_done < s->rows)
-		return ttt__fail(err, TTT_E_SHAPE, "%" PRId64 " cached rows cannot stand before token %" PRId64, s->rows, n_done);
-	status = check_ids(s, pending, n_pending, err);
-	if (status)
-		return status;
-	memcpy(s->pending, pending, (size_t)n_pending * sizeof *pending);
-	s->n_pending = n_pending;
-	s->turned = s->turned && s->n_done == n_done; /* the cached keys stand elsewhere now */
-	s->n_done = n_done;
-	s->ahead = 0;
-	return TTT_OK;
 }

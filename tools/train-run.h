@@ -3,6 +3,7 @@
 #define TTT_TOOLS_TRAIN_RUN_H
 #include <stdio.h>
 
+#include "libttt/learn/sampler.h"
 #include "tools/train.h"
 
 struct run {

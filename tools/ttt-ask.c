@@ -1,5 +1,5 @@
 /* ttt-ask: answer questions from what a state has absorbed, by quoting it. */
-#include "tools/tool.h"
+#include "tools/ask.h"
 #include "libttt/base.h"
 #include <errno.h>
 #include <stdlib.h>
@@ -7,8 +7,6 @@
 #include <unistd.h>
 
 enum { OPT_COMPLETE = TOOL_LONG, OPT_TEMPERATURE, OPT_SEED, OPT_RANK, OPT_NO_PASSAGES, OPT_JSON };
-
-enum { CONTEXT = 4, LINE = 1000 }; /* lines shown around the best one of a passage; bytes shown of a line */
 
 static const struct tool_option options[] = {
 	{ 'k', "passages", "N", "at most N passages a question (default: 5)" },
@@ -32,131 +30,6 @@ static const struct tool_usage usage = {
 	.common = TOOL_MODEL | TOOL_PRECISION,
 	.example = "ttt-ask state.ttt \"where is the journal replayed?\"",
 };
-
-struct ask {
-	struct tool *t;
-	struct ttt_ask_options o;
-	int64_t context; /* lines around a passage's best one; -1: all of the first passage, CONTEXT of others */
-	int64_t n_token, seed;
-	double temperature;
-	bool json, complete, no_passages;
-	bool visible; /* visible: stdout is a terminal, which quoted text must not steer */
-	const char *path;
-	char **operand;
-	int n_operand;
-	struct ttt_state *state;
-	struct ttt_ask *ask;
-	int64_t n_asked;
-	char waiting[64];        /* [n_waiting] of a character that is not whole yet */
-	size_t n_waiting;
-};
-
-/* ---------------------------------------------------------------------------------------------- quoted text */
-
-static void
-quote(const struct ask *a, const char *text, size_t n)
-{
-	if (a->visible)
-		tool_write_text(stdout, text, n);
-	else
-		fwrite(text, 1, n, stdout);
-}
-
-/* Line number line of a passage, without its newline. */
-static const char *
-line_of(const struct ttt_passage *p, int64_t line, size_t *n)
-{
-	const char *at = p->text, *end = p->text + p->n, *q;
-
-	for (int64_t i = p->start; i < line && (q = memchr(at, '\n', (size_t)(end - at))) != NULL; i++)
-		at = q + 1;
-	q = memchr(at, '\n', (size_t)(end - at));
-	*n = (size_t)((q == NULL ? end : q) - at);
-	return at;
-}
-
-static void
-print_line(const struct ask *a, const struct ttt_passage *p, int64_t line)
-{
-	size_t n, from = 0, n_part;
-	const char *text = line_of(p, line, &n);
-
-	if (ttt_ask_excerpt(a->ask, text, n, LINE, &from, &n_part, NULL) != TTT_OK)
-		n_part = n; /* then all of it */
-	tool_write_visible(stdout, p->file, strlen(p->file)); /* a name stays on its line */
-	printf(":%lld: %s", (long long)line, from > 0 ? "..." : "");
-	quote(a, text + from, n_part);
-	puts(from + n_part < n ? "..." : "");
-}
-
-/* ---------------------------------------------------------------------------------------------- answers */
-
-static void
-print_json_passage(const struct ttt_passage *p)
-{
-	size_t n;
-	const char *line = line_of(p, p->best, &n);
-
-	printf("{\"file\": ");
-	tool_write_json(stdout, p->file, strlen(p->file));
-	printf(", \"start\": %lld, \"end\": %lld, \"score\": %.6g, \"best\": %lld, \"line\": ", (long long)p->start,
-	    (long long)p->end, p->score, (long long)p->best);
-	tool_write_json(stdout, line, n);
-	printf(", \"older\": %s, \"text\": ", p->older ? "true" : "false");
-	tool_write_json(stdout, p->text, p->n);
-	putchar('}');
-}
-
-static void
-print_json(const char *question, const struct ttt_answer *r)
-{
-	printf("{\"question\": ");
-	tool_write_json(stdout, question, strlen(question));
-	printf(", \"answer\": ");
-	if (r->bears) {
-		size_t n;
-		const char *line = line_of(&r->passage[0], r->passage[0].best, &n);
-
-		tool_write_json(stdout, line, n);
-	} else {
-		printf("null");
-	}
-	printf(", \"abstain\": %s, \"score\": %.6g, \"passages\": [", r->bears ? "false" : "true", r->n > 0 ? r->passage[0].score : 0);
-	for (int64_t i = 0; i < r->n; i++) {
-		if (i > 0)
-			printf(", ");
-		print_json_passage(&r->passage[i]);
-	}
-	puts("]}");
-}
-
-static void
-print_question(const struct ask *a, const char *question)
-{
-	printf("%s# ", a->n_asked > 1 ? "\n" : "");
-	quote(a, question, strlen(question));
-	putchar('\n');
-}
-
-static void
-print_text(const struct ask *a, const char *question, bool several, const struct ttt_answer *r)
-{
-	if (several)
-		print_question(a, question);
-	print_line(a, &r->passage[0], r->passage[0].best);
-	for (int64_t i = 0; i < r->n; i++) {
-		const struct ttt_passage *p = &r->passage[i];
-		int64_t context = a->context >= 0 ? a->context : i > 0 ? CONTEXT : p->end - p->start;
-		int64_t first = p->best - context > p->start ? p->best - context : p->start;
-		int64_t last = p->best + context < p->end ? p->best + context : p->end;
-
-		printf("\n[%lld] ", (long long)i + 1);
-		tool_write_visible(stdout, p->file, strlen(p->file));
-		printf(":%lld-%lld, score %.2f%s\n", (long long)p->start, (long long)p->end, p->score, p->older ? ", older version" : "");
-		for (int64_t line = first; line <= last; line++)
-			print_line(a, p, line);
-	}
-}
 
 static bool
 collect(void *ctx, const unsigned char *bytes, size_t n)
@@ -199,8 +72,8 @@ answer_by_weights(struct ask *a, const char *question, bool several)
 		puts("}");
 	} else if (s == TTT_OK) {
 		if (several)
-			print_question(a, question);
-		quote(a, text, n);
+			ask_print_question(a, question);
+		ask_quote(a, text, n);
 		putchar('\n');
 	}
 	free(text);
@@ -220,9 +93,9 @@ answer(struct ask *a, const char *question, bool several)
 	if (ttt_ask_question(a->ask, question, &r, &err) != TTT_OK)
 		return tool_fail(a->t, &err);
 	if (a->json)
-		print_json(question, &r);
+		ask_print_json(question, &r);
 	else if (r.bears)
-		print_text(a, question, several, &r);
+		ask_print(a, question, several, &r);
 	if (r.bears)
 		return TOOL_DONE;
 	tool_error(a->t, "nothing absorbed bears on '%s'", question);
@@ -280,93 +153,6 @@ answer_all(struct ask *a)
 	}
 	return status;
 }
-
-/* ---------------------------------------------------------------------------------------------- completion */
-
-/* How many bytes at the end of a text begin a character that has not come whole. */
-static size_t
-cut_character(const char *text, size_t n)
-{
-	for (size_t back = 1; back <= 3 && back <= n; back++) {
-		unsigned char c = (unsigned char)text[n - back];
-
-		if (c < 0x80 || c >= 0xc0)
-			return (c >= 0xc0 && back < 2) || (c >= 0xe0 && back < 3) || (c >= 0xf0 && back < 4) ? back : 0;
-	}
-	return 0;
-}
-
-/* A token may end inside a character: its start waits for the rest, so that a terminal is shown it whole. */
-static bool
-write_bytes(void *ctx, const unsigned char *bytes, size_t n)
-{
-	struct ask *a = ctx;
-
-	while (n > 0) {
-		size_t part = sizeof(a->waiting) - a->n_waiting < n ? sizeof(a->waiting) - a->n_waiting : n, rest;
-
-		memcpy(a->waiting + a->n_waiting, bytes, part);
-		a->n_waiting += part;
-		rest = cut_character(a->waiting, a->n_waiting);
-		quote(a, a->waiting, a->n_waiting - rest);
-		memmove(a->waiting, a->waiting + a->n_waiting - rest, rest);
-		a->n_waiting = rest;
-		bytes += part;
-		n -= part;
-	}
-	return fflush(stdout) == 0;
-}
-
-/* All of standard input; NULL, after a message, on failure. */
-static char *
-read_stdin(struct tool *t, size_t *n)
-{
-	char *text = NULL;
-	size_t capacity = 0;
-
-	*n = 0;
-	do {
-		char *p;
-
-		capacity = capacity == 0 ? 4096 : 2 * capacity;
-		p = realloc(text, capacity);
-		if (p == NULL) {
-			tool_error(t, "-: out of memory");
-			free(text);
-			return NULL;
-		}
-		text = p;
-		*n += fread(text + *n, 1, capacity - *n, stdin);
-	} while (*n == capacity);
-	if (ferror(stdin)) {
-		tool_error(t, "-: cannot read: %s", strerror(errno));
-		free(text);
-		return NULL;
-	}
-	return text;
-}
-
-static int
-complete(struct ask *a)
-{
-	struct ttt_error err;
-	size_t n = a->n_operand > 0 ? strlen(a->operand[0]) : 0;
-	char *read = a->n_operand > 0 ? NULL : read_stdin(a->t, &n);
-	const char *text = a->n_operand > 0 ? a->operand[0] : read;
-	enum ttt_status s;
-
-	if (text == NULL)
-		return TOOL_TROUBLE;
-	s = ttt_complete(a->state, text, n, a->n_token, a->temperature, (uint64_t)a->seed, write_bytes, a, &err);
-	free(read);
-	if (s != TTT_OK)
-		return tool_fail(a->t, &err);
-	quote(a, a->waiting, a->n_waiting);
-	putchar('\n');
-	return TOOL_DONE;
-}
-
-/* ---------------------------------------------------------------------------------------------- command line */
 
 static void
 set_option(struct ask *a, int key)
@@ -426,7 +212,7 @@ cmd_main(struct tool *t, int argc, char **argv)
 		tool_usage_error(t, a.json ? "--complete writes text, not JSON" : "--complete takes one text");
 	if (tool_model_open_to_read(t, &err) != TTT_OK || ttt_state_open(&a.state, a.path, t->model, NULL, &err) != TTT_OK)
 		return tool_fail(t, &err);
-	status = a.complete ? complete(&a) : answer_all(&a);
+	status = a.complete ? ask_complete(&a) : answer_all(&a);
 	ttt_ask_free(a.ask);
 	ttt_state_free(a.state);
 	return status;

@@ -1,5 +1,4 @@
-/* Token shards: documents turned into ids once, kept on disk, and sampled as a pure function of a seed and a step.
- * Private.
+/* Token shards: documents turned into ids once and kept on disk. Private.
  *
  * A folder holds "tokens" (int32 little-endian, every document behind the BOS of the model, where it has one) and
  * "index" (a line a document), which is written last: a folder with an index is complete. */
@@ -41,22 +40,6 @@ void ttt__data_close(struct ttt__data *d);
 /* Ids [n] from token first on (=). */
 enum ttt_status ttt__data_read(const struct ttt__data *d, int64_t first, int64_t n, int32_t *ids,
     struct ttt_error *err);
-
-/* Sequences of n_token ids drawn from the documents trained on. */
-struct ttt__sampler {
-	const struct ttt__data *data;
-	int64_t n_token;
-	struct ttt__sampler_group *group; /* [data->n_group] */
-	double *share;                    /* [data->n_group] running sum of the groups' shares */
-};
-/* weight [n_group]: how often each group is drawn; NULL: as its length says. The data must outlive the sampler. */
-enum ttt_status ttt__sampler_create(struct ttt__sampler *out, const struct ttt__data *d, const double *weight,
-    int64_t n_token, struct ttt_error *err);
-void ttt__sampler_free(struct ttt__sampler *s);
-/* ids [n_seq, n_token] (=): the batch of a step. A sequence is a random window of a document drawn by its length;
- * documents shorter than a sequence are put one behind another. */
-enum ttt_status ttt__sampler_batch(const struct ttt__sampler *s, uint64_t seed, int64_t step, int64_t n_seq,
-    int32_t *ids, struct ttt_error *err);
 
 /* 64-bit FNV-1a of n bytes, going on from h; start with TTT__HASH_START. */
 #define TTT__HASH_START UINT64_C(0xcbf29ce484222325)

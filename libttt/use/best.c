@@ -20,7 +20,7 @@ note_word(void *ctx, const char *stem, size_t n, size_t start, size_t end)
 	(void)start;
 	(void)end;
 	for (int t = 0; t < l->q->n; t++)
-		if (strncmp(l->q->term[t].stem, stem, n) == 0 && l->q->term[t].stem[n] == '\0')
+		if (ttt__question_has(l->q, t, stem, n))
 			l->has[t] = true;
 	return true;
 }
@@ -39,17 +39,14 @@ static double
 value(const struct line l[3], const struct ttt__ranking *r)
 {
 	const struct ttt__question *q = l[1].q;
-	double best[TTT__TERM_MAX] = { 0 }, sum = 0;
+	double value[TTT__TERM_MAX];
 
 	for (int t = 0; t < q->n; t++) {
-		double near = l[0].has[t] || l[2].has[t] ? NEIGHBOUR : 0, v = r->weight[t] * (l[1].has[t] ? 1 : near);
+		double near = l[0].has[t] || l[2].has[t] ? NEIGHBOUR : 0;
 
-		if (v > best[q->of[t]])
-			best[q->of[t]] = v;
+		value[t] = r->weight[t] * (l[1].has[t] ? 1 : near);
 	}
-	for (int t = 0; t < q->n_own; t++)
-		sum += best[t];
-	return sum;
+	return ttt__question_sum(q, value);
 }
 
 static double

@@ -14,23 +14,12 @@
 #include "libttt/text/mask.h"
 #include "libttt/use/severity.h"
 
-static const double NATS = 3, HALF = 0.3; /* what a token may cost; h that is half way from 3/4 to 1 */
 static const double KNOWN = 0.5, NEW = 0.75, NEAR = 0.1, SEVERE = 1.25;
 static const double QUANTILE = 0.99, LEAST = 0.3, MOST = 0.4; /* of the stream's scores, above which lines are novel, within these bounds */
 enum {
 	CALIBRATION = 100,     /* lines before there is a threshold */
 	LINES_MAX = 65536,     /* kinds kept, .. */
-	BYTES_MAX = 1 << 26,   /* .. and bytes of them */
-	MODEL_BYTES = 1024,    /* of a line, that the model reads */
-	TOKENS = 1 << 15,      /* that it reads at once in any case; so that time goes by lines, beyond that .. */
-	TOKENS_A_LINE = 12     /* .. so many on the average of all lines: of a log in which no line is like another it sees a part */
-};
-
-struct ttt__fresh {
-	int32_t place;         /* in the lexicon */
-	size_t line;           /* of the block */
-	size_t first, n;       /* its tokens; 0: the model has not read it */
-	double known, any;     /* distances */
+	BYTES_MAX = 1 << 26    /* .. and bytes of them */
 };
 
 static double
@@ -145,160 +134,6 @@ ttt_digest_set_cursor(struct ttt_digest *d, const char *cursor, struct ttt_error
 	return TTT_OK;
 }
 
-/* ---------------------------------------------------------------------------------------------- the model */
-
-/* The part of a masked line that the model reads, ended by a newline. */
-static enum ttt_status
-add_text(struct ttt__bytes *b, const unsigned char *mask, size_t n, struct ttt_error *err)
-{
-	enum ttt_status s = ttt__bytes_add(b, mask, n < MODEL_BYTES ? n : MODEL_BYTES, err);
-
-	return s != TTT_OK ? s : ttt__bytes_add(b, "\n", 1, err);
-}
-
-static void
-on_chunk(void *ctx, const struct ttt_chunk_report *r)
-{
-	struct ttt_digest *d = ctx;
-
-	for (int64_t i = 0; i < r->n; i++) {
-		int64_t at = r->first + i - d->base;
-
-		if (at >= 0 && at < d->ids.n)
-			d->nll[at] = r->nll[i];
-	}
-}
-
-/* Tokens of the fresh lines, each by itself, as far as the model may read. */
-static enum ttt_status
-make_tokens(struct ttt_digest *d, struct ttt_error *err)
-{
-	int64_t most = d->o.no_model ? 0 : TOKENS + TOKENS_A_LINE * (d->n_line - d->n_before) - d->n_read;
-	enum ttt_status s = TTT_OK;
-
-	d->ids.n = 0;
-	for (size_t i = 0; i < d->n_fresh && s == TTT_OK; i++) {
-		struct ttt__fresh *f = &d->fresh[i];
-		const struct ttt__lexicon_line *x = &d->lexicon.line[f->place];
-
-		f->first = (size_t)d->ids.n;
-		if (d->ids.n >= most)
-			continue;
-		d->learn.n = 0;
-		s = add_text(&d->learn, x->mask, x->n, err);
-		if (s == TTT_OK) {
-			ttt_encoder_continue(d->encoder);
-			s = ttt_encoder_feed(d->encoder, &d->ids, d->learn.p, d->learn.n, err);
-		}
-		if (s == TTT_OK)
-			s = ttt_encoder_end(d->encoder, &d->ids, err);
-		f->n = (size_t)d->ids.n - f->first;
-	}
-	d->n_read += d->ids.n;
-	return s;
-}
-
-/* Their losses under the weights as they are, one line after the other. */
-static enum ttt_status
-score_tokens(struct ttt_digest *d, struct ttt_error *err)
-{
-	struct ttt_session *session = NULL;
-	struct ttt_feed how = {.fn = on_chunk, .ctx = d};
-	enum ttt_status s = TTT_OK;
-
-	if ((size_t)d->ids.n > d->nll_capacity) {
-		free(d->nll);
-		d->nll_capacity = (size_t)d->ids.capacity;
-		d->nll = ttt__new(d->nll_capacity, sizeof(*d->nll));
-		if (d->nll == NULL) {
-			d->nll_capacity = 0;
-			s = ttt__fail_memory(err, "the digest");
-		}
-	}
-	if (s == TTT_OK)
-		s = ttt_session_clone(&session, ttt_state_session(d->state), err);
-	if (s == TTT_OK) {
-		memset(d->nll, 0, (size_t)d->ids.n * sizeof(*d->nll));
-		d->base = ttt_session_n_token(session);
-		s = ttt_session_feed(session, d->ids.id, d->ids.n, &how, err);
-	}
-	if (s == TTT_OK)
-		s = ttt_session_peek(session, d->base, on_chunk, d, err);
-	ttt_session_free(session);
-	return s;
-}
-
-/* h; HALF where the model has not read the line. */
-static double
-surprise(const struct ttt_digest *d, const struct ttt__fresh *f)
-{
-	double sum = 0;
-
-	if (f->n == 0 || d->threshold <= 0)
-		return HALF;
-	for (size_t i = 0; i < f->n; i++)
-		sum += fmax(0, (double)d->nll[f->first + i] - NATS);
-	return sum / (double)f->n;
-}
-
-/* ---------------------------------------------------------------------------------------------- marks */
-
-static void
-add_mark(struct ttt_digest_line *x, size_t start, size_t end)
-{
-	struct ttt_mark *last = x->n_mark > 0 ? &x->mark[x->n_mark - 1] : NULL;
-
-	if (last != NULL && start <= last->end + 2) /* words with a comma or a colon between them are one */
-		last->end = end;
-	else if (x->n_mark < TTT_MARKS)
-		x->mark[x->n_mark++] = (struct ttt_mark){start, end};
-}
-
-/* Where the masked line now in d->mask has its byte at in the line itself. */
-static size_t
-place_of(const struct ttt_digest *d, size_t at)
-{
-	uint32_t place;
-
-	memcpy(&place, d->place.p + at * sizeof(place), sizeof(place));
-	return place;
-}
-
-static void
-mark_unknown_words(const struct ttt_digest *d, struct ttt_digest_line *x)
-{
-	unsigned char word[TTT__LEXICON_WORD];
-	size_t at = 0, start, n;
-
-	while ((n = ttt__lexicon_next(d->mask.p, d->mask.n, &at, &start, word)) > 0)
-		if (!ttt__lexicon_knows(&d->lexicon, word, n))
-			add_mark(x, place_of(d, start), place_of(d, at));
-}
-
-/* All words are known: those of the tokens that cost most. */
-static void
-mark_tokens(const struct ttt_digest *d, const struct ttt__fresh *f, struct ttt_digest_line *x)
-{
-	const struct ttt_tokenizer *t = ttt_model_tokenizer(d->state->model);
-	size_t at = 0, n;
-	float most = 0;
-
-	for (size_t i = 0; i < f->n; i++)
-		most = fmaxf(most, d->nll[f->first + i]);
-	for (size_t i = 0; i < f->n && at < d->mask.n; i++, at += n) {
-		size_t end;
-
-		(void)ttt_tokenizer_bytes(t, d->ids.id[f->first + i], &n);
-		end = at + n < d->mask.n ? at + n : d->mask.n;
-		while (at < end && d->mask.p[at] == ' ' && n > 0)
-			at++, n--;
-		if (at < end && d->nll[f->first + i] >= fmaxf((float)NATS, most / 2))
-			add_mark(x, place_of(d, at), place_of(d, end));
-	}
-}
-
-/* ---------------------------------------------------------------------------------------------- blocks */
-
 static enum ttt_status
 reserve(struct ttt_digest *d, size_t n, struct ttt_error *err)
 {
@@ -409,7 +244,7 @@ score_lines(struct ttt_digest *d, struct ttt_digest_line *line, size_t n, struct
 
 	for (size_t i = 0; i < d->n_fresh; i++) {
 		const struct ttt__fresh *f = &d->fresh[i];
-		double h = surprise(d, f), new = NEW + (1 - NEW) * h / (HALF + h);
+		double h = ttt__digest_surprise(d, f), new = NEW + (1 - NEW) * h / (TTT__DIGEST_HALF + h);
 
 		d->lexicon.line[f->place].score = score(new, (f->known + f->any) / 2, line[f->line].text, line[f->line].n);
 	}
@@ -428,9 +263,9 @@ score_lines(struct ttt_digest *d, struct ttt_digest_line *line, size_t n, struct
 		if (line[i].novel) {
 			s = ttt__mask_line(&d->mask, &d->place, line[i].text, line[i].n, err);
 			if (s == TTT_OK)
-				mark_unknown_words(d, &line[i]);
+				ttt__digest_mark_words(d, &line[i]);
 			if (s == TTT_OK && line[i].n_mark == 0 && fresh && d->fresh[next].n > 0)
-				mark_tokens(d, &d->fresh[next], &line[i]);
+				ttt__digest_mark_tokens(d, &d->fresh[next], &line[i]);
 		}
 		next += fresh;
 	}
@@ -478,7 +313,7 @@ learn_lines(struct ttt_digest *d, struct ttt_error *err)
 			continue;
 		ttt__lexicon_learned(&d->lexicon, d->fresh[i].place);
 		if (d->fresh[i].n > 0)
-			s = add_text(&d->learn, x->mask, x->n, err);
+			s = ttt__digest_add_text(&d->learn, x->mask, x->n, err);
 	}
 	return s != TTT_OK ? s : learn_text(d, err);
 }
@@ -505,9 +340,9 @@ ttt_digest_read(struct ttt_digest *d, struct ttt_digest_line *line, size_t n, st
 	if (s == TTT_OK)
 		s = sort_lines(d, line, n, err);
 	if (s == TTT_OK)
-		s = make_tokens(d, err);
+		s = ttt__digest_make_tokens(d, err);
 	if (s == TTT_OK && d->ids.n > 0 && d->threshold > 0)
-		s = score_tokens(d, err);
+		s = ttt__digest_score_tokens(d, err);
 	if (s == TTT_OK)
 		s = score_lines(d, line, n, err);
 	if (s == TTT_OK)
@@ -535,7 +370,7 @@ ttt_digest_accept(struct ttt_digest *d, const char *text, size_t n, struct ttt_e
 		return s;
 	ttt__lexicon_learned(&d->lexicon, place);
 	d->learn.n = 0;
-	s = add_text(&d->learn, d->mask.p, d->mask.n, err);
+	s = ttt__digest_add_text(&d->learn, d->mask.p, d->mask.n, err);
 	return s != TTT_OK ? s : learn_text(d, err);
 }
 

@@ -23,7 +23,7 @@ note_word(void *ctx, const char *stem, size_t n, size_t start, size_t end)
 	struct hits *h = ctx;
 
 	for (int t = 0; t < h->q->n && h->status == TTT_OK; t++)
-		if (strncmp(h->q->term[t].stem, stem, n) == 0 && h->q->term[t].stem[n] == '\0') {
+		if (ttt__question_has(h->q, t, stem, n)) {
 			struct hit x = { start, end, t };
 
 			h->status = ttt__bytes_add(&h->b, &x, sizeof(x), h->err);
@@ -35,14 +35,11 @@ note_word(void *ctx, const char *stem, size_t n, size_t start, size_t end)
 static double
 worth(const struct ttt__question *q, const struct ttt__ranking *r, const int *count)
 {
-	double best[TTT__TERM_MAX] = { 0 }, sum = 0;
+	double value[TTT__TERM_MAX];
 
 	for (int t = 0; t < q->n; t++)
-		if (count[t] > 0 && r->weight[t] > best[q->of[t]])
-			best[q->of[t]] = r->weight[t];
-	for (int t = 0; t < q->n_own; t++)
-		sum += best[t];
-	return sum;
+		value[t] = count[t] > 0 ? r->weight[t] : 0;
+	return ttt__question_sum(q, value);
 }
 
 /* The first and last hit of the best part no longer than `most`. */

@@ -171,3 +171,22 @@ ttt__question_parse(struct ttt__question *q, struct ttt__fulltext *ix, const str
 	free(w);
 	return s;
 }
+
+double
+ttt__question_sum(const struct ttt__question *q, const double *value)
+{
+	double best[TTT__TERM_MAX] = { 0 }, sum = 0;
+
+	for (int t = 0; t < q->n; t++)
+		if (value[t] > best[q->of[t]])
+			best[q->of[t]] = value[t];
+	for (int t = 0; t < q->n_own; t++)
+		sum += best[t];
+	return sum;
+}
+
+bool
+ttt__question_has(const struct ttt__question *q, int t, const char *stem, size_t n)
+{
+	return strncmp(q->term[t].stem, stem, n) == 0 && q->term[t].stem[n] == '\0';
+}

@@ -18,5 +18,9 @@ struct ttt__question {
  * which may be NULL, as far as there is room. */
 enum ttt_status ttt__question_parse(struct ttt__question *q, struct ttt__fulltext *ix, const struct ttt__thesaurus *t,
     const char *text, struct ttt_error *err);
+/* Sum over own terms of the best of value [n], that of the term and those of its synonyms. */
+double ttt__question_sum(const struct ttt__question *q, const double *value);
+/* Whether term t is the stem of n bytes. */
+bool ttt__question_has(const struct ttt__question *q, int t, const char *stem, size_t n);
 
 #endif

@@ -10,9 +10,8 @@
  * anywhere, SYNONYM times the same of its best synonym otherwise, F files; name is the sum of the idf of own terms
  * in the file's base name. A document that a later one of its name replaced has OLDER of its score. The constants
  * were chosen on questions over C source and manual pages and are flat around their values. */
-#include "libttt/use/rank.h"
+#include "libttt/use/rank_parts.h"
 #include "libttt/use/cues.h"
-#include "libttt/use/shown.h"
 #include "libttt/text/vocab.h"
 
 #include <ctype.h>
@@ -29,17 +28,6 @@ static const double W_FILE = 0.6, W_NAME = 1.5, W_NAMED = 20, W_NUMBER = 3, W_ER
 struct row { /* a unit with at least one term */
 	int64_t unit;
 	uint16_t count[];
-};
-
-struct ttt__ranker {
-	const struct ttt__corpus *corpus;
-	struct ttt__fulltext *index;
-	int64_t n_passage;
-	double mean_length;
-	struct ttt__bytes rows, found, kept; /* of row, of ttt__candidate, twice */
-	unsigned char *file_terms;           /* [files, TTT__TERM_MAX] the file has the term */
-	double *file_score;                  /* [files] W_FILE file + W_NAME name + W_NAMED named */
-	bool *older;                         /* [files] a later file has the same name */
 };
 
 static double
@@ -122,19 +110,6 @@ ttt__candidate_text(const struct ttt__corpus *c, const struct ttt__candidate *p,
 	return (const char *)c->text.p + c->unit[p->first].offset;
 }
 
-/* ---------------------------------------------------------------------------------------------- what the index
- * found */
-
-struct search {
-	struct ttt__ranker *r;
-	const struct ttt__question *q;
-	struct ttt__ranking *out;
-	size_t row_size;
-	bool bm25; /* nothing but it */
-	/* weights for the evidence: of terms, of all own ones, of a word that is nowhere */
-	double plain[TTT__TERM_MAX], total, absent;
-};
-
 static unsigned char *
 file_terms(const struct ttt__ranker *r, int64_t file)
 {
@@ -144,7 +119,7 @@ file_terms(const struct ttt__ranker *r, int64_t file)
 static enum ttt_status
 note_unit(void *ctx, int64_t unit, const uint32_t *count, struct ttt_error *err)
 {
-	const struct search *s = ctx;
+	const struct ttt__search *s = ctx;
 	uint64_t buffer[(sizeof(struct row) + TTT__TERM_MAX * sizeof(uint16_t)) / sizeof(uint64_t)] = { 0 };
 	struct row *row = (struct row *)buffer;
 	unsigned char *terms = file_terms(s->r, s->r->corpus->unit[unit].file);
@@ -158,17 +133,17 @@ note_unit(void *ctx, int64_t unit, const uint32_t *count, struct ttt_error *err)
 }
 
 static const struct row *
-row_at(const struct search *s, size_t i)
+row_at(const struct ttt__search *s, size_t i)
 {
 	return (const struct row *)(const void *)(s->r->rows.p + i * s->row_size);
 }
 
 /* Call fn for every passage that has a term, with its counts. A union is met at its first unit that has one. */
-typedef enum ttt_status passage_fn(const struct search *s, int64_t first, int n, const uint32_t *count, void *ctx,
+typedef enum ttt_status passage_fn(const struct ttt__search *s, int64_t first, int n, const uint32_t *count, void *ctx,
     struct ttt_error *err);
 
 static enum ttt_status
-each_passage(const struct search *s, passage_fn *fn, void *ctx, struct ttt_error *err)
+each_passage(const struct ttt__search *s, passage_fn *fn, void *ctx, struct ttt_error *err)
 {
 	size_t n_row = s->r->rows.n / s->row_size;
 	const struct ttt__corpus *c = s->r->corpus;
@@ -194,10 +169,8 @@ each_passage(const struct search *s, passage_fn *fn, void *ctx, struct ttt_error
 	return status;
 }
 
-/* ---------------------------------------------------------------------------------------------- scores */
-
 static enum ttt_status
-count_passage(const struct search *s, int64_t first, int n, const uint32_t *count, void *ctx, struct ttt_error *err)
+count_passage(const struct ttt__search *s, int64_t first, int n, const uint32_t *count, void *ctx, struct ttt_error *err)
 {
 	int64_t *df = ctx;
 
@@ -217,7 +190,7 @@ idf(double n, double df)
 }
 
 static enum ttt_status
-weigh_terms(struct search *s, struct ttt_error *err)
+weigh_terms(struct ttt__search *s, struct ttt_error *err)
 {
 	int64_t df[TTT__TERM_MAX] = { 0 };
 	double n = (double)s->r->n_passage, n_plain = fmax(n, EVIDENCE_LEAST), *weight = s->out->weight;
@@ -266,22 +239,8 @@ is_named(const char *text, const char *name)
 	return false;
 }
 
-/* Sum over own terms of the best value of the term and its synonyms. */
-static double
-sum_best(const struct ttt__question *q, const double *value)
-{
-	double best[TTT__TERM_MAX] = { 0 }, sum = 0;
-
-	for (int t = 0; t < q->n; t++)
-		if (value[t] > best[q->of[t]])
-			best[q->of[t]] = value[t];
-	for (int t = 0; t < q->n_own; t++)
-		sum += best[t];
-	return sum;
-}
-
 static void
-score_files(const struct search *s)
+score_files(const struct ttt__search *s)
 {
 	struct ttt__ranker *r = s->r;
 	int64_t n = r->corpus->n_file, with[TTT__TERM_MAX] = { 0 };
@@ -297,7 +256,7 @@ score_files(const struct search *s)
 
 		for (int t = 0; t < s->q->n; t++)
 			value[t] = file_terms(r, f)[t] ? rare[t] : 0;
-		r->file_score[f] = W_FILE * sum_best(s->q, value);
+		r->file_score[f] = W_FILE * ttt__question_sum(s->q, value);
 		if (is_named(s->q->text, ttt__corpus_name(r->corpus, (int32_t)f)))
 			r->file_score[f] += W_NAMED;
 	}
@@ -313,7 +272,7 @@ names_something(const struct ttt__term *t)
 static enum ttt_status
 score_name(void *ctx, int64_t file, const uint32_t *count, struct ttt_error *err)
 {
-	const struct search *s = ctx;
+	const struct ttt__search *s = ctx;
 
 	(void)err;
 	for (int t = 0; t < s->q->n_own; t++)
@@ -326,7 +285,7 @@ score_name(void *ctx, int64_t file, const uint32_t *count, struct ttt_error *err
  * ones included, and w that of a word that stands nowhere. So it takes both a good share of the question and words
  * that are rare. */
 static double
-evidence(const struct search *s, const uint32_t *count)
+evidence(const struct ttt__search *s, const uint32_t *count)
 {
 	double value[TTT__TERM_MAX], m;
 	bool has[TTT__TERM_MAX] = { false }, all = s->q->n_own > 0;
@@ -339,12 +298,12 @@ evidence(const struct search *s, const uint32_t *count)
 		all = all && (has[t] || strchr(s->q->term[t].word, '_') != NULL);
 	if (all) /* every word of the question, however common */
 		return 1;
-	m = sum_best(s->q, value);
+	m = ttt__question_sum(s->q, value);
 	return s->total > 0 ? m * m / (s->total * s->absent) : 0;
 }
 
 static enum ttt_status
-score_passage(const struct search *s, int64_t first, int n, const uint32_t *count, void *ctx, struct ttt_error *err)
+score_passage(const struct ttt__search *s, int64_t first, int n, const uint32_t *count, void *ctx, struct ttt_error *err)
 {
 	struct ttt__candidate p = { .first = first, .n = n };
 	double norm = K1 * (1 - B + B * length(s->r, first, n) / s->r->mean_length);
@@ -353,7 +312,7 @@ score_passage(const struct search *s, int64_t first, int n, const uint32_t *coun
 	(void)ctx;
 	for (int t = 0; t < s->q->n; t++)
 		value[t] = s->out->weight[t] * (double)count[t] * (K1 + 1) / ((double)count[t] + norm);
-	p.score = sum_best(s->q, value);
+	p.score = ttt__question_sum(s->q, value);
 	if (!s->bm25)
 		p.score += s->r->file_score[s->r->corpus->unit[first].file];
 	if (!s->bm25 && (s->q->number || s->q->error)) {
@@ -371,134 +330,11 @@ score_passage(const struct search *s, int64_t first, int n, const uint32_t *coun
 	return ttt__bytes_add(&s->r->found, &p, sizeof(p), err);
 }
 
-/* ---------------------------------------------------------------------------------------------- order */
-
-/* Best first; of equals the shorter, then the later: what was absorbed last is what holds now. */
-static int
-compare(const void *a, const void *b)
-{
-	const struct ttt__candidate *x = a, *y = b;
-
-	if (x->score != y->score)
-		return x->score > y->score ? -1 : 1;
-	if (x->n != y->n)
-		return x->n < y->n ? -1 : 1;
-	return x->first > y->first ? -1 : x->first < y->first;
-}
-
-static bool
-has_line(const struct ttt_passage *p, const char *line, size_t n)
-{
-	const char *at = p->text, *end = p->text + p->n;
-
-	while (at < end) {
-		const char *stop = memchr(at, '\n', (size_t)(end - at));
-		size_t len = (size_t)((stop != NULL ? stop : end) - at);
-
-		if (len == n && memcmp(at, line, n) == 0)
-			return true;
-		at += len + 1;
-	}
-	return false;
-}
-
-/* More than half of b's lines stand in a: another version of it. */
-static bool
-is_version(const struct ttt_passage *a, const struct ttt_passage *b)
-{
-	const char *at = b->text, *end = b->text + b->n;
-	int64_t n_line = 0, n_same = 0;
-
-	while (at < end) {
-		const char *stop = memchr(at, '\n', (size_t)(end - at));
-		size_t len = (size_t)((stop != NULL ? stop : end) - at);
-
-		if (!ttt__is_blank(at, len)) {
-			n_line++;
-			n_same += has_line(a, at, len);
-		}
-		at += len + 1;
-	}
-	return 2 * n_same > n_line;
-}
-
-/* b shows lines of a, or says the same elsewhere (a licence at the head of every file). */
-static bool
-repeats(const struct ttt_passage *a, const struct ttt_passage *b)
-{
-	if (a->n == b->n && memcmp(a->text, b->text, a->n) == 0)
-		return true;
-	return a->file == b->file && a->start <= b->end && b->start <= a->end; /* names are kept a document */
-}
-
-static enum ttt_status
-cut(const struct search *s, struct ttt__candidate *p, struct ttt_error *err)
-{
-	const struct ttt__corpus *c = s->r->corpus;
-	const struct ttt__unit *first = &c->unit[p->first], *last = first + p->n - 1;
-	struct ttt_passage *x = &p->shown;
-
-	x->file = ttt__corpus_name(c, first->file);
-	x->start = first->line;
-	x->end = last->line + last->n_line - 1;
-	x->older = s->r->older[first->file];
-	x->text = ttt__candidate_text(c, p, &x->n);
-	return ttt__shown_cut(x, s->r->index, s->q, s->out, err);
-}
-
-/* Whether p, or what is kept of it, says nothing that the kept passage k does not; of two versions of a text the newer is kept, in the
- * place of whichever is better. */
-static bool
-is_kept(const struct search *s, struct ttt__candidate *k, const struct ttt__candidate *p)
-{
-	int64_t was = s->r->corpus->unit[k->first].file, is = s->r->corpus->unit[p->first].file;
-
-	if (repeats(&k->shown, &p->shown))
-		return true;
-	if (was == is || strcmp(k->shown.file, p->shown.file) != 0 || !is_version(&k->shown, &p->shown))
-		return false;
-	if (is > was) {
-		double score = k->score;
-
-		*k = *p;
-		k->score = score;
-	}
-	return true;
-}
-
-static enum ttt_status
-keep_best(const struct search *s, int64_t k, struct ttt_error *err)
-{
-	struct ttt__ranker *r = s->r;
-	struct ttt__candidate *p = (struct ttt__candidate *)(void *)r->found.p;
-	size_t n = r->found.n / sizeof(*p);
-
-	if (n > 0)
-		qsort(p, n, sizeof(*p), compare);
-	for (size_t i = 0; i < n; i++) {
-		struct ttt__candidate *kept = (struct ttt__candidate *)(void *)r->kept.p;
-		size_t n_kept = r->kept.n / sizeof(*kept), j = 0;
-		enum ttt_status status;
-
-		if ((int64_t)n_kept >= k)
-			break;
-		status = cut(s, &p[i], err);
-		if (status != TTT_OK)
-			return status;
-		while (j < n_kept && !is_kept(s, &kept[j], &p[i]))
-			j++;
-		status = j < n_kept ? TTT_OK : ttt__bytes_add(&r->kept, &p[i], sizeof(p[i]), err);
-		if (status != TTT_OK)
-			return status;
-	}
-	return TTT_OK;
-}
-
 enum ttt_status
 ttt__rank(struct ttt__ranker *r, const struct ttt__question *q, int64_t k, bool bm25, struct ttt__ranking *out,
     struct ttt_error *err)
 {
-	struct search s = { .r = r, .q = q, .out = out, .bm25 = bm25 };
+	struct ttt__search s = { .r = r, .q = q, .out = out, .bm25 = bm25 };
 	enum ttt_status status;
 
 	memset(out, 0, sizeof(*out));
@@ -517,7 +353,7 @@ ttt__rank(struct ttt__ranker *r, const struct ttt__question *q, int64_t k, bool 
 	if (status == TTT_OK)
 		status = each_passage(&s, score_passage, NULL, err);
 	if (status == TTT_OK)
-		status = keep_best(&s, k, err);
+		status = ttt__rank_keep_best(&s, k, err);
 	out->p = (struct ttt__candidate *)(void *)r->kept.p;
 	out->n = (int64_t)(r->kept.n / sizeof(*out->p));
 	return status;

@@ -1,6 +1,6 @@
 /* Token shards: what is in them, what is held out, and that batches depend on seed and step alone. */
 #include "scratch.h"
-#include "libttt/learn/data.h"
+#include "libttt/learn/sampler.h"
 
 enum { BOS = 256, SEQ = 33 };
 

@@ -167,6 +167,48 @@ ttt__make_directory(const char *dir, struct ttt_error *err)
 	return mkdir(dir, 0777) == 0 || errno == EEXIST ? TTT_OK : fail_system(err, dir, "make the directory");
 }
 
+/* Where an open file can be given a name. */
+enum { FD_PATH = 32 };
+static const char *
+fd_path(char buffer[FD_PATH], int fd)
+{
+	snprintf(buffer, FD_PATH, "/proc/self/fd/%d", fd);
+	return buffer;
+}
+
+/* A file without a name in path's folder; -1 where that cannot be, or could not be named later. */
+static int
+open_nameless(const char *path)
+{
+	char buffer[FD_PATH], *folder = ttt__path_folder(path);
+	int fd = folder != NULL ? open(folder, O_TMPFILE | O_WRONLY | O_CLOEXEC, 0600) : -1;
+	free(folder);
+	if (fd >= 0 && access(fd_path(buffer, fd), F_OK) != 0) {
+		close(fd);
+		fd = -1;
+	}
+	return fd;
+}
+
+/* Give r's file its temporary name, if it has none; false with errno. */
+static bool
+give_name(struct ttt__replace *r)
+{
+	static const char letters[] = "abcdefghijklmnopqrstuvwxyz0123456789";
+	char buffer[FD_PATH], *x = r->temporary + strlen(r->temporary) - 6;
+	unsigned char random[6];
+	for (int tries = 0; tries < 100 && !r->named; tries++) {
+		if (getentropy(random, sizeof random) != 0)
+			return false;
+		for (size_t i = 0; i < sizeof random; i++)
+			x[i] = letters[random[i] % (sizeof letters - 1)];
+		r->named = linkat(AT_FDCWD, fd_path(buffer, fileno(r->f)), AT_FDCWD, r->temporary, AT_SYMLINK_FOLLOW) == 0;
+		if (!r->named && errno != EEXIST)
+			return false;
+	}
+	return r->named;
+}
+
 enum ttt_status
 ttt__replace_open(struct ttt__replace *r, const char *path, struct ttt_error *err)
 {
@@ -192,15 +234,17 @@ ttt__replace_open(struct ttt__replace *r, const char *path, struct ttt_error *er
 	if (r->temporary == NULL)
 		goto no_memory;
 	snprintf(r->temporary, n, "%s%s", r->path, suffix);
-	/* mkstemp makes the file with mode 0600 less the umask; fchmod makes it 0600 whatever the umask. */
-	int fd = mkstemp(r->temporary);
+	int fd = open_nameless(r->path);
+	if (fd < 0) {
+		fd = mkstemp(r->temporary);
+		r->named = fd >= 0;
+	}
 	if (fd < 0) {
 		enum ttt_status status = fail_system(err, path, "make a temporary file beside it");
-		free(r->temporary);
-		r->temporary = NULL; /* there is nothing to remove */
 		ttt__replace_abort(r);
 		return status;
 	}
+	/* Both make the file with mode 0600 less the umask; fchmod makes it 0600 whatever the umask. */
 	if (fcntl(fd, F_SETFD, FD_CLOEXEC) != 0 || fchmod(fd, 0600) != 0 || (r->f = fdopen(fd, "wb")) == NULL) {
 		enum ttt_status status = fail_system(err, r->temporary, "open");
 		close(fd);
@@ -238,6 +282,8 @@ ttt__replace_commit(struct ttt__replace *r, struct ttt_error *err)
 	errno = EIO; /* what a failure noted earlier, whose reason is gone, is reported as */
 	if (ferror(r->f) || fflush(r->f) != 0 || fsync(fileno(r->f)) != 0)
 		status = fail_system(err, r->path, "write");
+	if (status == TTT_OK && !give_name(r))
+		status = fail_system(err, r->path, "name the new file beside it");
 	int closed = fclose(r->f);
 	r->f = NULL;
 	if (status == TTT_OK && closed != 0)
@@ -245,8 +291,7 @@ ttt__replace_commit(struct ttt__replace *r, struct ttt_error *err)
 	if (status == TTT_OK && rename(r->temporary, r->path) != 0)
 		status = fail_system(err, r->path, "rename onto it");
 	if (status == TTT_OK) {
-		free(r->temporary);
-		r->temporary = NULL;
+		r->named = false; /* there is nothing to remove */
 		status = sync_directory(r->path, err);
 	}
 	ttt__replace_abort(r);
@@ -258,7 +303,7 @@ ttt__replace_abort(struct ttt__replace *r)
 {
 	if (r->f != NULL)
 		fclose(r->f);
-	if (r->temporary != NULL)
+	if (r->named)
 		unlink(r->temporary);
 	free(r->temporary);
 	free(r->path);

@@ -27,11 +27,13 @@ void ttt__file_unmap(struct ttt__blob *b);
  * from the file when they are. */
 void ttt__file_release(const unsigned char *p, size_t n);
 
-/* A file being written beside path under a temporary name, mode 0600; commit makes it path (fsync, rename, fsync of the
- * directory), abort removes it. The old file stays whole until commit succeeds. */
+/* A file being written beside path, mode 0600: without a name where the file system can do that, so that nothing is left of it when the
+ * program is killed, else under a temporary one. Commit makes it path (fsync, rename, fsync of the directory), abort removes it. The old
+ * file stays whole until commit succeeds. */
 struct ttt__replace {
 	FILE *f;
-	char *path, *temporary;
+	char *path, *temporary; /* temporary: the name, or where named is not set yet its form */
+	bool named;
 };
 enum ttt_status ttt__replace_open(struct ttt__replace *r, const char *path, struct ttt_error *err);
 enum ttt_status ttt__replace_commit(struct ttt__replace *r, struct ttt_error *err);

@@ -225,6 +225,7 @@ test_replace_fails(void **state)
 	int before = count_files(dir);
 	assert_ok(ttt__replace_open(&r, in(dir, "kept"), &err), &err);
 	assert_ok(ttt__write(r.f, "kept", "new", 3, &err), &err);
+	assert_int_equal(count_files(dir), before + r.named); /* a kill would leave nothing, where that can be */
 	ttt__replace_abort(&r);
 	assert_int_equal(count_files(dir), before);
 	struct ttt__bytes b = slurp(in(dir, "kept"));

@@ -551,7 +551,8 @@ struct ttt_step_report {
 };
 enum ttt_status ttt_trainer_step(struct ttt_trainer *t, const int32_t *ids, int64_t n_seq, int64_t n_token,
     struct ttt_step_report *r, struct ttt_error *err);
-/* Gradients as safetensors, named as the parameters. Errors of this and the next: TTT_E_IO, TTT_E_MEMORY. */
+/* Gradients as safetensors, named as the parameters. Errors: TTT_E_USAGE (none was computed yet), and those of the next: TTT_E_IO,
+ * TTT_E_MEMORY. */
 enum ttt_status ttt_trainer_write_gradient(struct ttt_trainer *t, const char *path, struct ttt_error *err);
 /* Parameters as a model directory's model.safetensors. */
 enum ttt_status ttt_trainer_write_model(struct ttt_trainer *t, const char *path, struct ttt_error *err);

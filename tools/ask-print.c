@@ -1,5 +1,4 @@
 /* ttt-ask: what it prints. */
-#include <stdlib.h>
 #include <string.h>
 
 #include "tools/ask.h"

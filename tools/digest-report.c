@@ -243,7 +243,9 @@ digest_report_end(struct digest *d)
 	else if (d->n_group > n)
 		printf("... and %zu more kinds of novel lines (%s)\n", d->n_group - n,
 		    d->dry_run ? "-n shows more" : "a larger -n shows more from the next run on");
-	if (d->n_beyond > 0 && !d->json)
+	if (d->n_beyond > 0 && d->json)
+		tool_note(d->t, "%lld lines of still other kinds were not printed", (long long)d->n_beyond);
+	else if (d->n_beyond > 0)
 		printf("... and %lld lines of still other kinds\n", (long long)d->n_beyond);
 	if (fflush(stdout) != 0 || ferror(stdout)) {
 		tool_error(d->t, "standard output: cannot write the report: %s", strerror(errno));

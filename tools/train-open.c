@@ -1,8 +1,7 @@
 /* ttt-train run: from a run directory, new or begun, to what its steps need. */
-#include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "libttt/file.h"
@@ -35,7 +34,7 @@ open_directory(struct run *r, struct ttt_error *err)
 		s = ttt_lock_take(&r->lock, r->checkpoint, 0, err);
 	if (s != TTT_OK)
 		return s;
-	if (own && r->model_given)
+	if (own && r->model_given && strcmp(r->t->model_dir, r->model) != 0)
 		tool_note(r->t, "%s: goes on with its own model, not with %s", r->dir, r->t->model_dir);
 	if (own)
 		r->t->model_dir = r->model;
@@ -53,7 +52,7 @@ begin(struct run *r, struct ttt_error *err)
 
 /* What a new run writes before its log and its checkpoint. */
 static const char *const written[] = { "run.json", "held-out", "model/config.json", "model/tokenizer.json", "model/model.safetensors",
-	"shards/index", "shards/tokens" };
+	"shards/index", "shards/tokens", "model", "shards" };
 enum { N_WRITTEN = sizeof(written) / sizeof(written[0]) };
 
 /* had [N_WRITTEN] (=): which of it was there before. */
@@ -63,7 +62,7 @@ look(const struct run *r, bool *had)
 	for (int i = 0; i < N_WRITTEN; i++) {
 		char *path = ttt__path_in(r->dir, written[i]);
 
-		had[i] = path == NULL || access(path, F_OK) == 0;
+		had[i] = path == NULL || faccessat(AT_FDCWD, path, F_OK, AT_SYMLINK_NOFOLLOW) == 0;
 		free(path);
 	}
 }
@@ -76,11 +75,9 @@ forget(const struct run *r, const bool *had)
 		char *path = had[i] ? NULL : ttt__path_in(r->dir, written[i]);
 
 		if (path != NULL)
-			(void)unlink(path);
+			(void)remove(path);
 		free(path);
 	}
-	(void)rmdir(r->model);
-	(void)rmdir(r->shards);
 }
 
 static enum ttt_status
@@ -145,7 +142,7 @@ settle(struct run *r, struct ttt_error *err)
 	}
 	if ((!r->begun || o->schedule_given) && o->decay >= 0 && o->decay > o->steps - o->warmup)
 		return ttt__fail(err, TTT_E_USAGE, "--decay: %lld steps are more than the %lld after the warm-up", (long long)o->decay,
-		    (long long)(o->steps - o->warmup));
+		    (long long)(o->steps > o->warmup ? o->steps - o->warmup : 0));
 	return TTT_OK;
 }
 
@@ -174,7 +171,6 @@ open_trainer(struct run *r, struct ttt_error *err)
 		s = train_log_open(&r->log, r->dir, ttt_trainer_n_step(r->trainer), &r->seconds, &r->evaluated, err);
 	return s;
 }
-
 
 enum ttt_status
 train_open(struct run *r, struct ttt_error *err)

@@ -27,7 +27,7 @@ struct run {
 	double bytes_per_token;
 };
 
-/* train-open.c: directory, lock, model, settings, data, trainer, log. A new run that is refused leaves nothing behind. */
+/* train-open.c: directory, lock, model, settings, data, trainer, log. Of a new run that is refused only DIR stays. */
 enum ttt_status train_open(struct run *r, struct ttt_error *err);
 
 #endif

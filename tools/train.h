@@ -39,7 +39,7 @@ enum ttt_status train_sources(const struct train_options *o, char ***path, doubl
 void train_sources_free(const struct train_options *o, char **path, double *weight);
 void train_options_free(struct train_options *o);
 
-/* An error where a model directory already holds a model; bare: or a configuration, from which one may be made. */
+/* An error where a model directory already holds a model; bare: or a configuration or tokenizer, from which one may be made. */
 enum ttt_status train_model_new(const char *dir, bool bare, struct ttt_error *err);
 
 /* Where the names of the documents held out are read: the list given, else the run's copy. Allocated. With a list only. */

@@ -21,10 +21,10 @@ static const struct tool_command commands[] = {
 enum ttt_status
 train_model_new(const char *dir, bool bare, struct ttt_error *err)
 {
-	static const char *const names[] = { "model.safetensors", "model.safetensors.index.json", "config.json" };
+	static const char *const names[] = { "model.safetensors", "model.safetensors.index.json", "config.json", "tokenizer.json" };
 	enum ttt_status s = TTT_OK;
 
-	for (int i = 0; i < (bare ? 3 : 2) && s == TTT_OK; i++) {
+	for (int i = 0; i < (bare ? 4 : 2) && s == TTT_OK; i++) {
 		char *path = ttt__path_in(dir, names[i]);
 
 		if (path == NULL)

@@ -14,7 +14,7 @@ import tempfile
 HERE = os.path.dirname(os.path.abspath(__file__))
 TOP = os.path.join(HERE, "../..")
 BENCH = os.path.join(TOP, "bench/ttt-bench")
-TEXT = os.path.join(TOP, "libttt/learn/session.c")
+TEXT = os.path.join(TOP, "libttt/ttt.h")
 
 
 def rows(*command):

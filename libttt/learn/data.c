@@ -1,7 +1,6 @@
 /* Reading token shards. */
 #include "libttt/file.h"
 #include "libttt/learn/data.h"
-#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>

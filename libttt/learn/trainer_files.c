@@ -1,5 +1,4 @@
 /* A trainer's parameters, gradients and checkpoints as safetensors files. */
-#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 

@@ -6,7 +6,6 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "libttt/json.h"
 #include "libttt/learn/session.h"
 #include "libttt/text/split.h"
 

@@ -486,6 +486,7 @@ struct ttt_digest_line {
 	double score;       /* out: 0 .. 1, before anything of the block was learned */
 	bool novel;         /* out: at or above the threshold */
 	uint64_t kind;      /* out: alike lines, masked the same, have the same */
+	uint64_t family;    /* out: of novel lines, also those that differ in a few words nobody has seen have the same */
 	struct ttt_mark mark[TTT_MARKS]; /* out, of novel lines: what is surprising in them, in order, apart */
 	int n_mark;
 };

@@ -6,7 +6,7 @@
 
 #include "tools/digest.h"
 
-enum { GROUPS = 10000, ROWS = 20 }; /* kinds kept; rows of text unless -n says how many */
+enum { GROUPS = 10000, ROWS = 20, FAMILY = 3 }; /* kinds kept; rows of text unless -n says how many; kinds of a family that have a row each */
 
 static void
 write_marked(FILE *f, const struct digest *d, const struct ttt_digest_line *x)
@@ -119,7 +119,7 @@ new_group(struct digest *d, const char *file, const struct ttt_digest_line *line
 
 	if (g != NULL)
 		*g = (struct digest_group){.kind = line->kind, .line = *line, .file = strdup(file)};
-	if (g == NULL || text == NULL || g->file == NULL || ttt__names_reserve(&d->kinds, d->n_group + 1, &err) != TTT_OK) {
+	if (g == NULL || text == NULL || g->file == NULL || ttt__names_reserve(&d->kinds, 2 * (d->n_group + 1), &err) != TTT_OK) {
 		tool_error(d->t, "the report: out of memory");
 		free(text);
 		if (g != NULL)
@@ -130,6 +130,14 @@ new_group(struct digest *d, const char *file, const struct ttt_digest_line *line
 	memcpy(text, line->text, line->n);
 	g->line.text = text;
 	return g;
+}
+
+static struct digest_group *
+find_group(const struct digest *d, uint64_t kind)
+{
+	int32_t place = ttt__names_find(&d->kinds, &kind, sizeof(kind));
+
+	return place >= 0 ? d->group[place] : NULL;
 }
 
 static int
@@ -158,8 +166,10 @@ add_group(struct digest *d, const char *file, int64_t number, int64_t in_file, c
 	g->inner = inner;
 	g->first = g->last = number;
 	g->first_in_file = in_file;
-	g->count = 1;
+	g->count = g->n_family = 1;
 	ttt__names_add(&d->kinds, &g->kind, sizeof(g->kind), (int32_t)d->n_group);
+	if (line->family != line->kind && find_group(d, line->family) == NULL)
+		ttt__names_add(&d->kinds, &line->family, sizeof(line->family), (int32_t)d->n_group);
 	d->group[d->n_group++] = g;
 	return TOOL_DONE;
 }
@@ -167,7 +177,7 @@ add_group(struct digest *d, const char *file, int64_t number, int64_t in_file, c
 int
 digest_report_line(struct digest *d, const char *file, int64_t number, int64_t in_file, const struct ttt_digest_line *line)
 {
-	int32_t place;
+	struct digest_group *g, *family;
 	bool inner;
 
 	if (d->all) {
@@ -178,18 +188,23 @@ digest_report_line(struct digest *d, const char *file, int64_t number, int64_t i
 		return TOOL_DONE;
 	}
 	inner = line->n > 0 && (line->text[0] == ' ' || line->text[0] == '\t');
-	if (!inner)
+	if (!inner) {
+		d->head_score = line->score;
 		d->head_novel = line->novel;
+	}
 	if (!line->novel)
 		return TOOL_DONE;
-	place = ttt__names_find(&d->kinds, &line->kind, sizeof(line->kind));
-	if (place < 0)
-		return add_group(d, file, number, in_file, line, inner && d->head_novel);
-	d->group[place]->count++;
-	if (strcmp(d->group[place]->file, file) == 0)
-		d->group[place]->last = number;
-	if (line->score > d->group[place]->line.score)
-		d->group[place]->line.score = line->score;
+	g = find_group(d, line->kind);
+	family = g == NULL && line->family != line->kind ? find_group(d, line->family) : NULL;
+	if (family != NULL && ++family->n_family > FAMILY)
+		g = family;
+	if (g == NULL)
+		return add_group(d, file, number, in_file, line, inner && d->head_novel && line->score <= d->head_score);
+	g->count++;
+	if (strcmp(g->file, file) == 0)
+		g->last = number;
+	if (line->score > g->line.score)
+		g->line.score = line->score;
 	return TOOL_DONE;
 }
 

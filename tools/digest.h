@@ -17,7 +17,7 @@ struct digest_group { /* alike novel lines */
 	struct ttt_digest_line line; /* the first of them; text is the group's own */
 	char *file;
 	int64_t first, first_in_file, last; /* lines: of the FILE's new ones, of the file read, of the FILE's new ones */
-	int64_t count;
+	int64_t count, n_family;            /* lines; kinds of the family of which it is the first */
 	bool inner;                         /* begins with a blank, below a novel line */
 };
 
@@ -40,7 +40,8 @@ struct digest {
 	size_t n_group, group_capacity;
 	int64_t n_beyond;        /* lines of kinds beyond those */
 	struct ttt__names kinds; /* a group's kind to its place */
-	bool head_novel;         /* of the FILE's lines, the last that did not begin with a blank was novel */
+	double head_score;       /* of the FILE's lines, the last that did not begin with a blank: its score, .. */
+	bool head_novel;         /* .. and whether it was novel */
 	int64_t n_failed;        /* logs that could not be read; each was reported */
 	int64_t n_unread;        /* parts of logs among these */
 };

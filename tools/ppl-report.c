@@ -182,11 +182,12 @@ ppl_token(struct ppl *p, int32_t id, double nll, bool masked)
 		ok = put_token(p, id, nll);
 	else if (p->form == PPL_LINES)
 		ok = add_to_line(p, b, n, skip, masked ? 0 : nll / M_LN2);
-	else if (p->form == PPL_POSITIONS && !masked)
+	else if (p->form == PPL_POSITIONS && !masked && (n == 0 || skip < n))
 		add_to_bucket(p, nll);
 	if (!masked && (n == 0 || skip < n)) {
 		d->n_loss++;
-		d->nats += n > 0 ? nll * (double)(n - skip) / (double)n : nll;
+		d->nats += nll;
+		d->nats_held += n > 0 ? nll * (double)skip / (double)n : 0;
 		d->n_byte += (int64_t)(n - skip);
 	}
 	d->n_token++;
@@ -197,7 +198,7 @@ static bool
 put_file(struct ppl *p, const struct ppl_document *d)
 {
 	double loss = d->n_loss > 0 ? d->nats / (double)d->n_loss : 0;
-	double bits = d->n_byte > 0 ? d->nats / M_LN2 / (double)d->n_byte : 0;
+	double bits = d->n_byte > 0 ? (d->nats - d->nats_held) / M_LN2 / (double)d->n_byte : 0;
 
 	if (d->number < 0)
 		p->out = stdout; /* the total comes last, sorted or not */
@@ -236,6 +237,7 @@ ppl_document_end(struct ppl *p)
 	sum->n_loss += d->n_loss;
 	sum->n_byte += d->n_byte > 0 ? d->n_byte : 0;
 	sum->nats += d->nats;
+	sum->nats_held += d->nats_held;
 	return ok;
 }
 

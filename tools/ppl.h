@@ -22,6 +22,7 @@ struct ppl_document { /* a file or a line of ids */
 	int64_t n_loss;   /* scored, and not BOS: SEMANTICS section 2 */
 	int64_t n_byte;   /* of what was scored; -1: not known */
 	double nats;      /* of the n_loss */
+	double nats_held; /* of them, those of bytes that are the state's */
 };
 
 struct ppl {

@@ -1,8 +1,10 @@
 #include "libttt/text/follow_plan.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "libttt/file.h"
@@ -184,7 +186,10 @@ unread(const struct look *l, size_t i)
 	const struct ttt__mark *at = &l->f->position->at;
 	const struct ttt__rotated *c = &l->r.p[i];
 
-	if (!c->counted || (int)i == l->matched || ttt__positions_beside(&l->f->positions, l->target, c->name))
+	size_t n_log = strlen(strrchr(l->target, '/') + 1);
+	bool own = !(c->tag == n_log + 1 && c->name[n_log] == '.'); /* LOG.1 may have been named once, and is no log of its own */
+
+	if (!c->counted || (int)i == l->matched || (own && ttt__positions_beside(&l->f->positions, l->target, c->name)))
 		return false;
 	return c->mtime > at->mtime || (l->matched != NONE && i > (size_t)l->matched) ||
 	    (at->n_head == 0 && c->mtime == at->mtime && guess(c, at) == 0);
@@ -280,6 +285,18 @@ plan_rotated(struct look *l, const char *target, const struct stat *st, bool sam
 	return status;
 }
 
+/* Is it another file than that of m? An inode may have been given to a new one, which was born after the position was taken. */
+static bool
+is_another(const struct ttt__followed *s, const struct ttt__mark *m)
+{
+	struct statx x;
+
+	if (s->device != m->device || s->inode != m->inode)
+		return true;
+	return statx(s->fd, "", AT_EMPTY_PATH, STATX_BTIME, &x) == 0 && (x.stx_mask & STATX_BTIME) != 0 &&
+	    (int64_t)x.stx_btime.tv_sec * 1000000000 + x.stx_btime.tv_nsec > m->mtime;
+}
+
 static enum ttt_status
 plan_known(struct ttt_follow *f, struct ttt__followed *current, const struct stat *st, struct ttt_error *err)
 {
@@ -307,7 +324,7 @@ plan_known(struct ttt_follow *f, struct ttt__followed *current, const struct sta
 	if (status == TTT_OK && current != NULL && p->at.n_head > 0 && !same && l.matched == NONE) {
 		/* a log that was cut is the same file still; where another has its place, the end of the former may have been lost */
 		(void)snprintf(text, sizeof(text), "%.400s: what was read before is gone; it is read from its start", f->path);
-		ttt__follow_note(f, text, current->device != p->at.device || current->inode != p->at.inode);
+		ttt__follow_note(f, text, is_another(current, &p->at));
 	}
 	return status;
 }

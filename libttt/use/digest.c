@@ -213,9 +213,9 @@ kind_of(const struct ttt__lexicon_line *x)
 	return kind;
 }
 
-/* So are those of which a word in four at most was never learned, when they differ in that: names of users, of files. */
+/* The same for lines that differ in words that were never learned, a word in four at most: names of users, of files. */
 static uint64_t
-kind_but_names(const struct ttt_digest *d, const struct ttt__lexicon_line *x)
+family_of(const struct ttt_digest *d, const struct ttt__lexicon_line *x)
 {
 	unsigned char word[TTT__LEXICON_WORD];
 	size_t at = 0, start, n, n_word = 0, n_new = 0, from = 0;
@@ -225,7 +225,7 @@ kind_but_names(const struct ttt_digest *d, const struct ttt__lexicon_line *x)
 		uint64_t part = 2;
 
 		n_word++;
-		if (ttt__lexicon_knows(&d->lexicon, word, n))
+		if (ttt__lexicon_knows(&d->lexicon, word, n) || ttt__line_severe((const char *)word, n)) /* "panic" is no name */
 			part = ttt__hash(word, n);
 		else
 			n_new++;
@@ -254,7 +254,8 @@ score_lines(struct ttt_digest *d, struct ttt_digest_line *line, size_t n, struct
 
 		line[i].score = x->known ? score(KNOWN, 0, line[i].text, line[i].n) : x->score;
 		line[i].novel = d->threshold > 0 && line[i].score >= d->threshold;
-		line[i].kind = line[i].novel ? kind_but_names(d, x) : kind_of(x);
+		line[i].kind = kind_of(x);
+		line[i].family = line[i].novel ? family_of(d, x) : line[i].kind;
 		line[i].n_mark = 0;
 		if (fresh || x->known)
 			note_score(d, line[i].score);

@@ -129,9 +129,9 @@ asks_meaning(const struct words *w, size_t i)
 {
 	bool does = false;
 
-	for (size_t j = 0; j < i; j++)
-		does = does || strcmp(w->word[j], "does") == 0 || strcmp(w->word[j], "do") == 0;
-	return does && strcmp(w->word[i], "mean") == 0;
+	for (size_t j = 0; j + 1 < i; j++)
+		does = does || (strcmp(w->word[j], "what") == 0 && (strcmp(w->word[j + 1], "does") == 0 || strcmp(w->word[j + 1], "do") == 0));
+	return does && i + 1 == w->n && strcmp(w->word[i], "mean") == 0;
 }
 
 enum ttt_status

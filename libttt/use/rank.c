@@ -18,6 +18,7 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 static const double K1 = 0.9, B = 0.4;
 static const double SYNONYM = 0.5;
@@ -217,6 +218,25 @@ is_name_byte(char c)
 	return isalnum((unsigned char)c) || c == '_' || c == '-' || c == '/' || (unsigned char)c >= 0x80;
 }
 
+/* Is it the contents of what p names that are asked for? Else it may be about the file: "where is lock.h included?" */
+static bool
+asked_in(const char *text, const char *p)
+{
+	static const char *const words[] = {"in", "inside", "within", "from", "of", "does", "explain", "describe"};
+
+	while (p > text && p[-1] != ' ') /* quotes, "./" */
+		p--;
+	while (p > text && p[-1] == ' ')
+		p--;
+	for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++) {
+		size_t n = strlen(words[i]);
+
+		if ((size_t)(p - text) >= n && strncasecmp(p - n, words[i], n) == 0 && ((size_t)(p - text) == n || p[-(ptrdiff_t)n - 1] == ' '))
+			return true;
+	}
+	return false;
+}
+
 /* Has text the file's name, its base name at least, ending included ("start.c", "tools/start.c")? A dot behind it may be a full stop. */
 static bool
 is_named(const char *text, const char *name)
@@ -233,7 +253,7 @@ is_named(const char *text, const char *name)
 			continue;
 		while (p > text && q > name && p[-1] == q[-1])
 			p--, q--;
-		if (p == text || (!is_name_byte(p[-1]) && p[-1] != '.') || (q == name && p[-1] == '/'))
+		if ((p == text || (!is_name_byte(p[-1]) && p[-1] != '.') || (q == name && p[-1] == '/')) && asked_in(text, p))
 			return true;
 	}
 	return false;

@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+static const double LIKE = 0.5; /* of a version's score, that another must have to take its place */
+
 /* Best first; of equals the shorter, then the later: what was absorbed last is what holds now. */
 static int
 compare(const void *a, const void *b)
@@ -85,10 +87,10 @@ is_kept(const struct ttt__search *s, struct ttt__candidate *k, const struct ttt_
 {
 	int64_t was = s->r->corpus->unit[k->first].file, is = s->r->corpus->unit[p->first].file;
 
-	if (repeats(&k->shown, &p->shown))
-		return true;
 	if (was == is || strcmp(k->shown.file, p->shown.file) != 0 || !is_version(&k->shown, &p->shown))
 		return false;
+	if (is > was && p->score < LIKE * k->score)
+		return false; /* what was asked for is not in it */
 	if (is > was) {
 		double score = k->score;
 
@@ -117,8 +119,11 @@ ttt__rank_keep_best(const struct ttt__search *s, int64_t k, struct ttt_error *er
 		status = cut(s, &p[i], err);
 		if (status != TTT_OK)
 			return status;
-		while (j < n_kept && !is_kept(s, &kept[j], &p[i]))
+		while (j < n_kept && !repeats(&kept[j].shown, &p[i].shown))
 			j++;
+		for (size_t v = 0; j == n_kept && v < n_kept; v++) /* of all, before p takes the place of one */
+			if (is_kept(s, &kept[v], &p[i]))
+				j = v;
 		status = j < n_kept ? TTT_OK : ttt__bytes_add(&r->kept, &p[i], sizeof(p[i]), err);
 		if (status != TTT_OK)
 			return status;

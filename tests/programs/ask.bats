@@ -234,6 +234,25 @@ more_setup() {
 	[[ $output == lock.h:1:* ]]
 }
 
+@test "a newer text of the same name that lacks what was asked for takes no place" {
+	{ for _ in 1 2 3 4 5 6 7 8; do echo "heartbeat ok"; done; echo "disk sda failed"; } >one
+	sed 's/disk sda/network eth0/' one >two
+	ttt-absorb --no-learn -u l - <one
+	ttt-absorb --no-learn -u l - <two
+	ok ttt-ask -C 0 l "which disk failed?"
+	[[ ${lines[0]} == *"disk sda failed" ]]
+	# A file that is named is not always the one that answers.
+	echo 'int build_flag;' >main.c
+	echo 'The program that compiles main.c with debug flags is called buildy.' >build.md
+	printf 'To compute a column total, use sum.\n' >a.txt
+	printf 'To compute the arithmetic mean of a column, use avg.\n' >b.txt
+	ttt-absorb --no-learn -o m main.c build.md a.txt b.txt
+	ok ttt-ask -C 0 m "which program compiles main.c with debug flags?"
+	[[ ${lines[0]} == build.md:* ]]
+	ok ttt-ask -C 0 m "how do I compute the mean of a column?"
+	[[ ${lines[0]} == b.txt:* ]]
+}
+
 @test "a text without a newline at its end does not run into the next one of its name" {
 	printf 'the alpha service owns port 4711' | ttt-absorb -u notes
 	printf 'gamma is not alpha' | ttt-absorb -u notes

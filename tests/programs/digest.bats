@@ -183,18 +183,18 @@ evil="Nov 25 11:00:00 host kernel: DANGER reactor coolant lost, shutting down tu
 	[[ ${lines[0]} == other:* || ${lines[1]} == other:* ]]
 }
 
-@test "rows that differ in a name nobody has seen are one" {
+@test "from the fourth on, rows that differ in a name nobody has seen are one" {
 	start
 	for name in emil friederike gottfried; do
 		echo "Nov 25 11:00:01 host sshd[78]: Invalid user $name from 10.0.0.9 port 4711 ssh2 preauth"
 	done >>log
 	ttt-digest -q --learn-all s.ttt log
-	for name in hildegard immanuel jakobine; do
+	for name in hildegard immanuel jakobine karoline ludmilla; do
 		echo "Nov 25 11:00:02 host sshd[79]: Failed none for invalid user $name from 10.0.0.9 port 4711 ssh2 preauth of a turbine"
 	done >>log
 	ok ttt-digest --threshold 0.01 s.ttt log
-	[ "${#lines[@]}" -eq 1 ]
-	[[ $output == *"hildegard"*"(3 alike)" ]]
+	[ "${#lines[@]}" -eq 3 ]
+	[[ $output == *"hildegard"*"(3 alike)"* ]]
 }
 
 @test "a row of bytes that are not UTF-8 is accepted from JSON" {
@@ -217,6 +217,24 @@ evil="Nov 25 11:00:00 host kernel: DANGER reactor coolant lost, shutting down tu
 	ln -sf app-2.out current
 	ok ttt-digest s.ttt current
 	[[ $output == *"app-1.out:301:"*": $evil" ]]
+}
+
+@test "a slot of the rotation that was named once is read again as what was rotated" {
+	log 1 100 >app.log.1
+	log 101 300 >app.log
+	ttt-digest -q s.ttt app.log app.log.1
+	mv app.log.1 app.log.2
+	mv app.log app.log.1
+	log 301 320 >app.log
+	ttt-digest -q s.ttt app.log
+	mv app.log.1 app.log.3
+	echo "$evil" >>app.log
+	mv app.log app.log.2
+	log 321 340 >app.log.1
+	echo "$evil again" >>app.log.1
+	log 341 350 >app.log
+	ok ttt-digest s.ttt app.log
+	[[ $output == *"reactor"* ]]
 }
 
 @test "a log with a number behind its name is no part of the one without" {

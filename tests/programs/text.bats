@@ -4,7 +4,7 @@ load common
 
 more_setup() {
 	mkdir -p corpus/c corpus/docs
-	cp "$TTT_TESTS/../libttt/learn/session.c" corpus/c/session.txt
+	cp "$TTT_TESTS/../libttt/ttt.h" corpus/c/session.txt
 	for _ in 1 2 3 4 5 6 7 8 9; do cat "$TTT_TESTS/../COPYING"; done >corpus/docs/licence.txt
 }
 
@@ -34,6 +34,11 @@ sys.stdout.buffer.write(data[: data.rindex(b"\n") + 1])' >document
 			'BEGIN { exit !((got - 8 * size / n) ^ 2 < 1e-18) }'
 	done
 	awk -v ttt="$(value bits_per_byte ttt c)" -v ppl="$(ttt-ppl document | column 5)" 'BEGIN { exit !((ttt - ppl) ^ 2 < 1e-8) }'
+}
+
+@test "bench/text describes the model within the programs" {
+	ok env -u TTT_MODEL "$TTT_TESTS/../bench/text" --sizes 8K --documents 1 --kinds docs "$files/corpus"
+	[[ $output == *"embedded, "*" parameters"* ]]
 }
 
 @test "bench/text: a table; what is not installed is said and fails nothing" {

@@ -38,7 +38,7 @@ has_line(const struct ttt_passage *p, const char *line, size_t n)
 
 /* More than half of b's lines stand in a: another version of it. */
 static bool
-is_version(const struct ttt_passage *a, const struct ttt_passage *b)
+has_most_lines(const struct ttt_passage *a, const struct ttt_passage *b)
 {
 	const char *at = b->text, *end = b->text + b->n;
 	int64_t n_line = 0, n_same = 0;
@@ -80,14 +80,13 @@ cut(const struct ttt__search *s, struct ttt__candidate *p, struct ttt_error *err
 	return ttt__shown_cut(x, s->r->index, s->q, s->out, err);
 }
 
-/* Whether p, or what is kept of it, says nothing that the kept passage k does not; of two versions of a text the newer is kept, in the
- * place of whichever is better. */
+/* Is p another version of the kept passage k? Of the two the newer is kept, in the place of the better, where it answers nearly as well. */
 static bool
-is_kept(const struct ttt__search *s, struct ttt__candidate *k, const struct ttt__candidate *p)
+is_version_of(const struct ttt__search *s, struct ttt__candidate *k, const struct ttt__candidate *p)
 {
 	int64_t was = s->r->corpus->unit[k->first].file, is = s->r->corpus->unit[p->first].file;
 
-	if (was == is || strcmp(k->shown.file, p->shown.file) != 0 || !is_version(&k->shown, &p->shown))
+	if (was == is || strcmp(k->shown.file, p->shown.file) != 0 || !has_most_lines(&k->shown, &p->shown))
 		return false;
 	if (is > was && p->score < LIKE * k->score)
 		return false; /* what was asked for is not in it */
@@ -122,7 +121,7 @@ ttt__rank_keep_best(const struct ttt__search *s, int64_t k, struct ttt_error *er
 		while (j < n_kept && !repeats(&kept[j].shown, &p[i].shown))
 			j++;
 		for (size_t v = 0; j == n_kept && v < n_kept; v++) /* of all, before p takes the place of one */
-			if (is_kept(s, &kept[v], &p[i]))
+			if (is_version_of(s, &kept[v], &p[i]))
 				j = v;
 		status = j < n_kept ? TTT_OK : ttt__bytes_add(&r->kept, &p[i], sizeof(p[i]), err);
 		if (status != TTT_OK)

@@ -11,7 +11,7 @@ typedef int token_fn(void *ctx, int flags, const char *token, int n, int start, 
 
 struct run { /* a word in lower case, and where its parts end */
 	char text[TTT__WORD_MAX];
-	bool hump[TTT__WORD_MAX]; /* a capital stood here behind a small letter */
+	bool hump[TTT__WORD_MAX]; /* a part of a camelCase name begins here */
 	int n;          /* bytes of text */
 	int start;      /* its place in the input */
 };
@@ -91,6 +91,27 @@ word_char(const char *p, int n, char *out, int *n_out, bool *alone)
 	return (int)used;
 }
 
+static bool
+is_capital(char c)
+{
+	return c >= 'A' && c <= 'Z';
+}
+
+static bool
+is_small(char c)
+{
+	return c >= 'a' && c <= 'z';
+}
+
+/* A capital behind a small letter, or behind a capital and before two small ones: retry|Count, HTTP|Server, but not CPUs. at > 0. */
+static bool
+is_hump(const char *text, int n, int at)
+{
+	if (!is_capital(text[at]))
+		return false;
+	return is_small(text[at - 1]) || (is_capital(text[at - 1]) && at + 2 < n && is_small(text[at + 1]) && is_small(text[at + 2]));
+}
+
 /* Read the next run of word characters from text[at]; returns the place after it, run->n = 0 at the end of the text. */
 static int
 next_run(const char *text, int n, int at, struct run *run)
@@ -108,7 +129,7 @@ next_run(const char *text, int n, int at, struct run *run)
 			if (run->n == 0)
 				run->start = at;
 			if (run->n + n_c <= TTT__WORD_MAX) {
-				run->hump[run->n] = run->n > 0 && text[at] >= 'A' && text[at] <= 'Z' && text[at - 1] >= 'a' && text[at - 1] <= 'z';
+				run->hump[run->n] = run->n > 0 && is_hump(text, n, at);
 				memset(run->hump + run->n + 1, 0, (size_t)n_c - 1);
 				memcpy(run->text + run->n, c, (size_t)n_c);
 				run->n += n_c;

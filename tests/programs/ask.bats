@@ -215,7 +215,7 @@ more_setup() {
 
 @test "what stands in every line, a part of a name, camelCase and short quoted words are found" {
 	seq -f "request %g: connection refused" 3000 >rep.log
-	printf 'class RetryPolicy {\n    int maxRetryAttempts = 7;\n}\n' >RetryPolicy.java
+	printf 'class RetryPolicy {\n    int maxRetryAttempts = 7;\n    HTTPServer server;\n}\n' >RetryPolicy.java
 	printf 'int ttt_lock_take(void);\n' >lock.h
 	echo 'mode "wb" truncates the file' >modes.txt
 	echo 'frozen  Hold the adapted weights, that is their meaning.' >modes.man
@@ -224,6 +224,8 @@ more_setup() {
 	[[ $output == rep.log:* ]]
 	ok ttt-ask -k 1 -C 0 s "how many retry attempts are made?"
 	[[ $output == RetryPolicy.java:2:* ]]
+	ok ttt-ask -k 1 -C 0 s "which attempts does the HTTP server make?"
+	[[ $output == RetryPolicy.java:3:* ]]
 	ok ttt-ask -k 1 -C 0 s lock_take
 	[[ $output == lock.h:1:* ]]
 	ok ttt-ask -k 1 -C 0 s "what does open(path,'wb') do?"

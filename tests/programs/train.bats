@@ -335,3 +335,15 @@ more_setup() {
 	wait $pid
 	[ "$status" -eq 75 ]
 }
+
+@test "eval leaves out the targets that carry no loss, as ttt-ppl does" {
+	mkdir db
+	cp "$files/text" db/a.txt
+	for _ in $(seq 20); do printf 'int list;\n<|bos|>struct value;\n'; done >db/b.txt
+	echo db/b.txt >list
+	ttt-train run -q --data db --project-depth 0 --held-out 0 --held-out-list list --steps 1 r
+	ok ttt-train eval r
+	mine=$(printf '%s\n' "$output" | tail -n 1 | cut -f 3,4)
+	ok ttt-ppl -m r/model db/b.txt
+	[ "$mine" = "$(printf '%s\n' "$output" | tail -n 1 | cut -f 3,4)" ]
+}

@@ -147,6 +147,13 @@ ttt__file_target(const char *path)
 	return NULL;
 }
 
+const char *
+ttt__path_name(const char *path)
+{
+	const char *slash = strrchr(path, '/');
+	return slash != NULL ? slash + 1 : path;
+}
+
 char *
 ttt__path_in(const char *dir, const char *name)
 {

@@ -9,6 +9,8 @@ enum ttt_status ttt__file_read(struct ttt__bytes *b, const char *path, size_t ma
 /* The file that path leads to over symbolic links, whether it is there or not: what is written in path's place. Allocated;
  * NULL with errno. */
 char *ttt__file_target(const char *path);
+/* What of path stands behind its last slash; borrowed. */
+const char *ttt__path_name(const char *path);
 /* DIR/name; the folder of a path, "." where it names none. Allocated; NULL without memory. */
 char *ttt__path_in(const char *dir, const char *name);
 char *ttt__path_folder(const char *path);

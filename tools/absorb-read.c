@@ -8,39 +8,6 @@
 enum { NOTES = 3 }; /* files passed over in a walk or an archive that are told one by one */
 enum { BLOCK = 65536 };
 
-/* All of f, with a NUL after it; NULL and errno on failure. */
-static char *
-slurp(FILE *f, size_t *n)
-{
-	size_t capacity = 0;
-	char *text = NULL;
-
-	for (*n = 0;;) {
-		if (capacity - *n < 2) {
-			char *grown = capacity > SIZE_MAX / 2 - BLOCK ? NULL : realloc(text, 2 * capacity + BLOCK);
-
-			if (grown == NULL) {
-				free(text);
-				errno = ENOMEM;
-				return NULL;
-			}
-			text = grown;
-			capacity = 2 * capacity + BLOCK;
-		}
-		size_t got = fread(text + *n, 1, capacity - *n - 1, f);
-
-		*n += got;
-		if (got == 0)
-			break;
-	}
-	text[*n] = '\0';
-	if (ferror(f)) {
-		free(text);
-		return NULL;
-	}
-	return text;
-}
-
 /* --files0-from: names ended by NUL. The names point into the text read. */
 int
 absorb_names(struct absorb *a)
@@ -52,7 +19,7 @@ absorb_names(struct absorb *a)
 		return TOOL_DONE;
 	f = strcmp(a->files0, "-") == 0 ? stdin : fopen(a->files0, "rbe");
 	if (f != NULL)
-		a->names_text = slurp(f, &n);
+		a->names_text = tool_read_all(f, &n);
 	if (a->names_text == NULL) {
 		tool_error(a->t, "%s: cannot read names: %s", a->files0, strerror(errno));
 		if (f != NULL && f != stdin)

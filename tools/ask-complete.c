@@ -39,46 +39,19 @@ write_bytes(void *ctx, const unsigned char *bytes, size_t n)
 	return fflush(stdout) == 0;
 }
 
-/* All of standard input; NULL, after a message, on failure. */
-static char *
-read_stdin(struct tool *t, size_t *n)
-{
-	char *text = NULL;
-	size_t capacity = 0;
-
-	*n = 0;
-	do {
-		char *p;
-
-		capacity = capacity == 0 ? 4096 : 2 * capacity;
-		p = realloc(text, capacity);
-		if (p == NULL) {
-			tool_error(t, "-: out of memory");
-			free(text);
-			return NULL;
-		}
-		text = p;
-		*n += fread(text + *n, 1, capacity - *n, stdin);
-	} while (*n == capacity);
-	if (ferror(stdin)) {
-		tool_error(t, "-: cannot read: %s", strerror(errno));
-		free(text);
-		return NULL;
-	}
-	return text;
-}
-
 int
 ask_complete(struct ask *a)
 {
 	struct ttt_error err;
 	size_t n = a->n_operand > 0 ? strlen(a->operand[0]) : 0;
-	char *read = a->n_operand > 0 ? NULL : read_stdin(a->t, &n);
+	char *read = a->n_operand > 0 ? NULL : tool_read_all(stdin, &n);
 	const char *text = a->n_operand > 0 ? a->operand[0] : read;
 	enum ttt_status s;
 
-	if (text == NULL)
+	if (text == NULL) {
+		tool_error(a->t, "-: cannot read: %s", strerror(errno));
 		return TOOL_TROUBLE;
+	}
 	s = ttt_complete(a->state, text, n, a->n_token, a->temperature, (uint64_t)a->seed, write_bytes, a, &err);
 	free(read);
 	if (s != TTT_OK)

@@ -53,7 +53,7 @@ add(struct block *b, const char *file, const char *text, size_t n, int64_t in_fi
 	if (b->file == NULL || strcmp(b->file, file) != 0) {
 		free(b->file);
 		b->file = strdup(file);
-		b->d->head_novel = false;
+		b->d->head_score = -1;
 	}
 	if (status != TOOL_DONE)
 		return status;

@@ -188,10 +188,8 @@ digest_report_line(struct digest *d, const char *file, int64_t number, int64_t i
 		return TOOL_DONE;
 	}
 	inner = line->n > 0 && (line->text[0] == ' ' || line->text[0] == '\t');
-	if (!inner) {
-		d->head_score = line->score;
-		d->head_novel = line->novel;
-	}
+	if (!inner)
+		d->head_score = line->novel ? line->score : -1;
 	if (!line->novel)
 		return TOOL_DONE;
 	g = find_group(d, line->kind);
@@ -199,7 +197,7 @@ digest_report_line(struct digest *d, const char *file, int64_t number, int64_t i
 	if (family != NULL && ++family->n_family > FAMILY)
 		g = family;
 	if (g == NULL)
-		return add_group(d, file, number, in_file, line, inner && d->head_novel && line->score <= d->head_score);
+		return add_group(d, file, number, in_file, line, inner && line->score <= d->head_score);
 	g->count++;
 	if (strcmp(g->file, file) == 0)
 		g->last = number;

@@ -40,8 +40,7 @@ struct digest {
 	size_t n_group, group_capacity;
 	int64_t n_beyond;        /* lines of kinds beyond those */
 	struct ttt__names kinds; /* a group's kind to its place */
-	double head_score;       /* of the FILE's lines, the last that did not begin with a blank: its score, .. */
-	bool head_novel;         /* .. and whether it was novel */
+	double head_score;       /* of the FILE's lines, the last that did not begin with a blank: its score; -1: it was not novel */
 	int64_t n_failed;        /* logs that could not be read; each was reported */
 	int64_t n_unread;        /* parts of logs among these */
 };

@@ -166,6 +166,11 @@ const struct ttt_tokenizer *tool_tokenizer(struct tool *t);
 /* Bytes in the files named, for the share done; -1 where that is not known before. */
 int64_t tool_total(const char *const *names, size_t n);
 
+/* ---- reading (read.c) */
+
+/* All of f, n bytes with a NUL behind them. Allocated; NULL with errno. */
+char *tool_read_all(FILE *f, size_t *n);
+
 /* ---- progress (progress.c) */
 
 struct tool_progress {

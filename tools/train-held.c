@@ -1,7 +1,6 @@
 /* ttt-train run: the documents held out. The list of their names is kept in the run's directory, so that it resumes without the file. */
 #include "tools/train.h"
 #include "libttt/file.h"
-#include "libttt/model/write.h"
 #include "libttt/text/vocab.h"
 #include <errno.h>
 #include <stdlib.h>
@@ -31,7 +30,7 @@ train_held_keep(const char *list, const char *dir, struct ttt_error *err)
 	if (s == TTT_OK && strcmp(list, kept) != 0) {
 		s = ttt__file_read(&b, list, LIST_MAX, err);
 		if (s == TTT_OK)
-			s = ttt__model_write_file(dir, "held-out", &(struct ttt__blob){ b.p, b.n }, err);
+			s = ttt__file_write(kept, b.p, b.n, err);
 	}
 	ttt__bytes_free(&b);
 	free(kept);

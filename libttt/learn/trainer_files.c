@@ -85,7 +85,6 @@ ttt_trainer_save(struct ttt_trainer *t, const char *path, struct ttt_error *err)
 static enum ttt_status
 read_part(const struct ttt__parameters *p, const struct ttt__safetensors *s, const struct part *part, float *host, struct ttt_error *err)
 {
-
 	for (int64_t i = 0; i < p->n; i++) {
 		const struct ttt__tensor *x;
 		enum ttt_status status;
@@ -121,8 +120,8 @@ enum ttt_status
 ttt_trainer_load(struct ttt_trainer *t, const char *path, struct ttt_error *err)
 {
 	const struct part part[] = {{"", t->weights}, {"m.", t->m}, {"v.", t->v}};
-	size_t floats = (size_t)t->net.parameters->n_float;
-	float *host = ttt__new(floats, sizeof *host);
+	size_t floats = (size_t)t->net.parameters->n_float, all;
+	float *host = ttt__size_mul(&all, 3, floats) ? ttt__new(all, sizeof *host) : NULL;
 	struct ttt__safetensors s = {0};
 	struct ttt__blob b = {0};
 	int64_t step = 0;
@@ -133,12 +132,9 @@ ttt_trainer_load(struct ttt_trainer *t, const char *path, struct ttt_error *err)
 	if (!status)
 		status = read_step(&step, &s, err);
 	for (size_t i = 0; i < 3 && !status; i++)
-		status = read_part(t->net.parameters, &s, &part[i], host, err);
-	for (size_t i = 0; i < 3 && !status; i++) { /* again, now that all is there: they are mapped, and one of them is held at a time */
-		status = read_part(t->net.parameters, &s, &part[i], host, err);
-		if (!status)
-			t->net.device->ops->upload(t->net.device, part[i].device, host, floats * sizeof *host);
-	}
+		status = read_part(t->net.parameters, &s, &part[i], host + i * floats, err);
+	for (size_t i = 0; i < 3 && !status; i++) /* now that all is there */
+		t->net.device->ops->upload(t->net.device, part[i].device, host + i * floats, floats * sizeof *host);
 	if (!status)
 		t->step = step;
 	ttt__safetensors_free(&s);

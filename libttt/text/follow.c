@@ -41,7 +41,7 @@ ttt_follow_free(struct ttt_follow *f)
 static char *
 absolute(const char *path)
 {
-	const char *slash = strrchr(path, '/'), *name = slash != NULL ? slash + 1 : path;
+	const char *name = ttt__path_name(path);
 	char *folder = ttt__path_folder(path);
 	char *real = folder != NULL ? realpath(folder, NULL) : NULL, *out = NULL;
 	int n = real == NULL || strcmp(real, "/") == 0 ? 0 : (int)strlen(real); /* PATH_MAX at most */

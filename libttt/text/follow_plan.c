@@ -186,7 +186,7 @@ unread(const struct look *l, size_t i)
 	const struct ttt__mark *at = &l->f->position->at;
 	const struct ttt__rotated *c = &l->r.p[i];
 
-	size_t n_log = strlen(strrchr(l->target, '/') + 1);
+	size_t n_log = strlen(ttt__path_name(l->target));
 	bool own = !(c->tag == n_log + 1 && c->name[n_log] == '.'); /* LOG.1 may have been named once, and is no log of its own */
 
 	if (!c->counted || (int)i == l->matched || (own && ttt__positions_beside(&l->f->positions, l->target, c->name)))

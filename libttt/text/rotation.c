@@ -197,7 +197,7 @@ enum ttt_status
 ttt__rotation_find(struct ttt__rotation *r, const char *path, const struct stat *current, const struct ttt__mark *was,
     struct ttt_error *err)
 {
-	const char *slash = strrchr(path, '/'), *log = slash != NULL ? slash + 1 : path;
+	const char *log = ttt__path_name(path);
 	char *folder = ttt__path_folder(path);
 	struct stat st;
 	enum ttt_status status = TTT_OK;

@@ -215,11 +215,11 @@ kind_of(const struct ttt__lexicon_line *x)
 
 /* The same for lines that differ in words that were never learned, a word in four at most: names of users, of files. */
 static uint64_t
-family_of(const struct ttt_digest *d, const struct ttt__lexicon_line *x)
+family_of(const struct ttt_digest *d, const struct ttt__lexicon_line *x, uint64_t kind)
 {
 	unsigned char word[TTT__LEXICON_WORD];
 	size_t at = 0, start, n, n_word = 0, n_new = 0, from = 0;
-	uint64_t kind = 1;
+	uint64_t family = 1;
 
 	while ((n = ttt__lexicon_next(x->mask, x->n, &at, &start, word)) > 0) {
 		uint64_t part = 2;
@@ -230,10 +230,10 @@ family_of(const struct ttt_digest *d, const struct ttt__lexicon_line *x)
 		else
 			n_new++;
 		part += ttt__hash(x->mask + from, start - from);
-		kind = ttt__hash((const uint64_t[]){kind, part}, 2 * sizeof(kind));
+		family = ttt__hash((const uint64_t[]){family, part}, 2 * sizeof(family));
 		from = at;
 	}
-	return n_new > 0 && 4 * n_new <= n_word ? kind : kind_of(x);
+	return n_new > 0 && 4 * n_new <= n_word ? family : kind;
 }
 
 static enum ttt_status
@@ -255,7 +255,7 @@ score_lines(struct ttt_digest *d, struct ttt_digest_line *line, size_t n, struct
 		line[i].score = x->known ? score(KNOWN, 0, line[i].text, line[i].n) : x->score;
 		line[i].novel = d->threshold > 0 && line[i].score >= d->threshold;
 		line[i].kind = kind_of(x);
-		line[i].family = line[i].novel ? family_of(d, x) : line[i].kind;
+		line[i].family = line[i].novel ? family_of(d, x, line[i].kind) : line[i].kind;
 		line[i].n_mark = 0;
 		if (fresh || x->known)
 			note_score(d, line[i].score);

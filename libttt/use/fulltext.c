@@ -2,6 +2,7 @@
  * bm25() has constants that lose much of what mixed lengths give. Words come from questions and texts of strangers:
  * they reach SQL only as bound values, and MATCH only as quoted words of letters, digits and '_'. */
 #include "libttt/use/fulltext.h"
+#include "libttt/file.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -135,9 +136,9 @@ insert_units(struct ttt__fulltext *ix, const struct ttt__corpus *c)
 static size_t
 base_name(const char *name, const char **base)
 {
-	const char *slash = strrchr(name, '/'), *dot;
+	const char *dot;
 
-	*base = slash == NULL ? name : slash + 1;
+	*base = ttt__path_name(name);
 	dot = strrchr(*base, '.');
 	return dot == NULL || dot == *base ? strlen(*base) : (size_t)(dot - *base);
 }

@@ -11,6 +11,7 @@
  * in the file's base name. A document that a later one of its name replaced has OLDER of its score. The constants
  * were chosen on questions over C source and manual pages and are flat around their values. */
 #include "libttt/use/rank_parts.h"
+#include "libttt/file.h"
 #include "libttt/use/cues.h"
 #include "libttt/text/vocab.h"
 
@@ -241,7 +242,7 @@ asked_in(const char *text, const char *p)
 static bool
 is_named(const char *text, const char *name)
 {
-	const char *slash = strrchr(name, '/'), *base = slash != NULL ? slash + 1 : name;
+	const char *base = ttt__path_name(name);
 	size_t n = strlen(base);
 
 	if (strchr(base, '.') == NULL || n < 3)

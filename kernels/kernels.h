@@ -61,6 +61,14 @@ struct ttt__ops {
 	/* E[id_t] += a x_t, in the order of t */
 	void (*scatter_rows)(struct ttt_device *, float *E, const int32_t *id, double a, const float *x, int64_t T, int64_t n);
 
+	/* count places (row, column) of a matrix, of which z holds columns j .. j + n - 1, rows n apart: what lies there += value; out = the sum,
+	 * where out is not NULL. No place comes twice. */
+	void (*add_at)(struct ttt_device *, float *z, int64_t j, int64_t n, const int32_t *row, const int32_t *column, const float *value, float *out,
+	    int64_t count);
+	/* The same of the one column id_t of each row t: y_t += value where the place is (t, id_t) */
+	void (*add_at_ids)(struct ttt_device *, float *y, const int32_t *id, const int32_t *row, const int32_t *column, const float *value,
+	    int64_t count);
+
 	/* C [M, N] = alpha op(A) [M, K] op(B) [K, N] + beta C; ta, tb: the matrix is stored transposed */
 	void (*gemm)(struct ttt_device *, bool ta, bool tb, int64_t M, int64_t N, int64_t K, double alpha, const float *A, int64_t lda,
 	    const float *B, int64_t ldb, double beta, float *C, int64_t ldc);

@@ -77,6 +77,8 @@ void ttt_device_fit(struct ttt_device *d, const struct ttt_config *c);
 
 /* ------------------------------------------------------------------------------------------------ model */
 
+enum { TTT_NGRAM_MAX = 8 }; /* lengths of contexts */
+
 /* What config.json says, under its names (right). Sizes were checked when it was read. */
 struct ttt_config {
 	int64_t n_vocab;          /* V  vocab_size */
@@ -102,6 +104,11 @@ struct ttt_config {
 	double mean_share;        /* mean_share: part of the way from the initial weights to the running mean, where TTT_WEIGHTS_MEAN lie */
 	double mean_decay;        /* mean_decay: of that mean, by polynomial-decay averaging (arXiv 1212.1824): the i-th weights count about i ^ mean_decay */
 	double noise_bits;        /* noise_bits: bits a byte from which a chunk counts as noise; 0 = none does */
+	/* Biases of the next token's logit, learned and looked up by the last tokens. */
+	int64_t n_ngram;                     /* how many lengths of such contexts there are; 0 = no biases */
+	int64_t ngram_order[TTT_NGRAM_MAX];  /* ngram_orders: tokens of a context, ascending */
+	double ngram_rate[TTT_NGRAM_MAX];    /* ngram_rates: how fast each length's biases move */
+	int64_t ngram_bits;                  /* ngram_bits: base-2 logarithm of how many biases are kept at most */
 };
 
 struct ttt_model;     /* configuration, slow weights, initial fast weights, tokenizer */
@@ -232,7 +239,7 @@ enum ttt_status ttt_session_feed(struct ttt_session *s, const int32_t *ids, int6
 enum ttt_status ttt_session_peek(struct ttt_session *s, int64_t from, ttt_chunk_fn *fn, void *ctx, struct ttt_error *err);
 /* Natural-log probabilities of the next token after everything fed, waiting tokens included: logp [V] out (=). */
 enum ttt_status ttt_session_next(struct ttt_session *s, float *logp, struct ttt_error *err);
-/* Fast weights back to the model's initial ones; window and waiting tokens stay. */
+/* Fast weights back to the model's initial ones, no bias learned; window and waiting tokens stay. */
 void ttt_session_reset_fast(struct ttt_session *s);
 /* Window and waiting tokens forgotten, as at the start of a stream; fast weights stay. */
 void ttt_session_reset_window(struct ttt_session *s);

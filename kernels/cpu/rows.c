@@ -99,6 +99,30 @@ scatter_rows(struct ttt_device *d, float *E, const int32_t *id, double a, const 
 	}
 }
 
+static void
+add_at(struct ttt_device *d, float *z, int64_t j, int64_t n, const int32_t *row, const int32_t *column, const float *value, float *out, int64_t count)
+{
+	(void)d;
+	for (int64_t i = 0; i < count; i++) {
+		int64_t at = column[i] - j;
+
+		if (at < 0 || at >= n)
+			continue;
+		z[row[i] * n + at] += value[i];
+		if (out)
+			out[i] = z[row[i] * n + at];
+	}
+}
+
+static void
+add_at_ids(struct ttt_device *d, float *y, const int32_t *id, const int32_t *row, const int32_t *column, const float *value, int64_t count)
+{
+	(void)d;
+	for (int64_t i = 0; i < count; i++)
+		if (column[i] == id[row[i]])
+			y[row[i]] += value[i];
+}
+
 void
 ISA(ttt__cpu_rows)(struct ttt__ops *o)
 {
@@ -108,4 +132,6 @@ ISA(ttt__cpu_rows)(struct ttt__ops *o)
 	o->gather_rows = gather_rows;
 	o->gather_rows_bf16 = gather_rows_bf16;
 	o->scatter_rows = scatter_rows;
+	o->add_at = add_at;
+	o->add_at_ids = add_at_ids;
 }

@@ -36,7 +36,9 @@ allocate(struct ttt_session *s, struct ttt_error *err)
 	    (status = ttt__device_ids(d, &s->ids, C, "the chunk", err)) ||
 	    (status = ttt__device_ids(d, &s->targets, C, "the chunk", err)) ||
 	    (status = ttt__device_floats(d, &s->angle, C * s->net.config.d_head, "the chunk", err)) ||
-	    (status = ttt__device_floats(d, &s->om, 2 * C, "the chunk", err)) || (status = ttt__session_set_capacity(s, capacity, err)))
+	    (status = ttt__device_floats(d, &s->om, 2 * C, "the chunk", err)) || (status = ttt__session_set_capacity(s, capacity, err)) ||
+	    (status = ttt__ngram_create(&s->ngram, &s->net.config, err)) ||
+	    (status = ttt__biases_create(&s->biases, 1, d, &s->net.config, err)))
 		return status;
 	return TTT_OK;
 }
@@ -109,6 +111,7 @@ ttt_session_clone(struct ttt_session **out, const struct ttt_session *s, struct 
 		return status;
 	}
 	c->guard = s->guard;
+	ttt__ngram_copy(&c->ngram, &s->ngram);
 	memcpy(c->pending, s->pending, (size_t)s->n_pending * sizeof *c->pending);
 	c->n_pending = s->n_pending;
 	c->n_done = s->n_done;
@@ -132,6 +135,7 @@ ttt_session_free(struct ttt_session *s)
 		ttt__device_release(d, s->targets);
 		ttt__device_release(d, s->om);
 		ttt__device_release(d, s->angle);
+		ttt__biases_free(&s->biases, d);
 		ttt__session_window_release(s);
 		ttt__tape_free(&s->prefix, &s->net);
 		ttt__tape_free(&s->suffix, &s->net);
@@ -139,6 +143,7 @@ ttt_session_free(struct ttt_session *s)
 	}
 	ttt__net_free(&s->net);
 	ttt__angles_free(&s->angles);
+	ttt__ngram_free(&s->ngram);
 	free(s->kv);
 	free(s->at);
 	free(s->host);
@@ -163,7 +168,7 @@ ttt__session_forward(struct ttt_session *s, int64_t from, int64_t T, struct ttt_
 	if (status)
 		return status;
 	*r = (struct ttt__run){.net = &s->net, .w = {.slow = s->model->weights, .fast = s->fast, .half = s->model->half}, .work = &s->work, .tape = &s->prefix, .T = T,
-	    .S = s->rows + from, .angle = s->angle, .kv = s->at};
+	    .S = s->rows + from, .angle = s->angle, .kv = s->at, .biases = &s->biases};
 	ttt__session_set_angles(s, s->n_done + from, T);
 	d->ops->upload(d, s->ids, s->pending + from, (size_t)T * sizeof *s->ids);
 	suffix_x = s->net.split < s->net.n_layer ? s->suffix.layer[s->net.split].x : NULL;
@@ -206,6 +211,7 @@ score(struct ttt_session *s, int64_t T, int64_t skip, const struct ttt_feed *how
 	if (status)
 		return status;
 	d->ops->upload(d, s->targets, s->pending + 1, (size_t)T * sizeof *s->targets);
+	ttt__ngram_look(&s->ngram, s->pending, 0, T, d, &s->biases);
 	ttt__head_forward(&r, s->targets, learns);
 	ttt__read_nll(&s->net, &r.tape->head, s->host, s->host + T, T);
 	report.nll = s->host + skip;
@@ -215,6 +221,8 @@ score(struct ttt_session *s, int64_t T, int64_t skip, const struct ttt_feed *how
 		if (status)
 			return status;
 		learn(s, &r, how, &report.grad_norm);
+		if (s->guard.noisy == 0)
+			ttt__ngram_learn(&s->ngram, s->pending + 1, T, s->n_done, d, &s->biases, &r.tape->head);
 	}
 	if (how->fn)
 		how->fn(how->ctx, &report);
@@ -233,6 +241,7 @@ run_chunk(struct ttt_session *s, const struct ttt_feed *how, struct ttt_error *e
 		ttt__session_settle(s, ttt__mean_loss(s->host, s->pending + 1, C, s->net.config.bos));
 	s->rows = ttt__session_rows_kept(s, rows + C);
 	s->start += rows + C - s->rows;
+	ttt__ngram_advance(&s->ngram, s->pending, C);
 	s->pending[0] = s->pending[C];
 	s->n_pending = 1;
 	s->n_done += C;
@@ -302,6 +311,7 @@ ttt_session_next(struct ttt_session *s, float *logp, struct ttt_error *err)
 	status = ttt__device_floats(d, &z, V, "the logits", err);
 	if (status)
 		return status;
+	ttt__ngram_look(&s->ngram, s->pending, s->n_pending - 1, 1, d, &s->biases);
 	last = *r.tape;
 	last.head.x += (T - 1) * D;
 	r.tape = &last;
@@ -325,6 +335,7 @@ ttt_session_reset_fast(struct ttt_session *s)
 	const struct ttt__parameters *p = &s->model->parameters;
 
 	s->net.device->ops->copy(s->net.device, s->fast, s->model->weights + p->fast_offset, (size_t)p->n_fast * sizeof(float));
+	ttt__ngram_reset(&s->ngram);
 	s->guard.n_settled = s->guard.noisy = 0;
 	s->ahead = 0;
 }
@@ -334,6 +345,7 @@ ttt_session_reset_window(struct ttt_session *s)
 {
 	s->rows = s->start = s->ahead = 0;
 	s->n_pending = s->n_done = 0;
+	s->ngram.n_history = 0;
 }
 
 int64_t

@@ -2,6 +2,7 @@
  * values, session_guard.c what guards against noise and drift, session_saved.c what is saved and restored. */
 #ifndef TTT_LEARN_SESSION_PARTS_H
 #define TTT_LEARN_SESSION_PARTS_H
+#include "libttt/learn/ngram.h"
 #include "libttt/learn/session.h"
 #include "libttt/net/angles.h"
 #include "libttt/net/network.h"
@@ -28,6 +29,8 @@ struct ttt_session {
 	int64_t ahead;                      /* waiting tokens whose keys and values stand after the cached rows already */
 	int32_t *ids, *targets;             /* [C] device */
 	float *om;                          /* [2, C] device */
+	struct ttt__ngram ngram;
+	struct ttt__biases biases;          /* of the chunk being read */
 	float *host;                        /* [5, C] nll, scratch, weights; [C, K] angles */
 	int32_t *pending;                   /* [C + 1] */
 	int64_t n_pending, n_done;

@@ -7,7 +7,7 @@
 
 #include "libttt/json.h"
 
-enum { MAX_VOCAB = 1 << 22, MAX_SIZE = 1 << 24, MAX_LAYER = 4096 };
+enum { MAX_VOCAB = 1 << 22, MAX_SIZE = 1 << 24, MAX_LAYER = 4096, MAX_NGRAM_VOCAB = 1 << 16 };
 #define MAX_PARAMETER (INT64_C(1) << 40)
 
 /* A configuration being read. The first failure is kept; what follows it does nothing. */
@@ -249,6 +249,50 @@ read_learning(struct reader *r, struct ttt_config *c)
 	c->rope_theta = read_number(r, "rope_theta", 1e-3, 1e30, true, 0);
 }
 
+/* A list of n_max numbers at most in [low, high]; absent gives none. Returns how many. */
+static int64_t
+read_list(struct reader *r, const char *key, double low, double high, double *out, size_t n_max)
+{
+	const json_t *v = get(r, key);
+	size_t n = json_array_size(v);
+
+	if (r->status == TTT_OK && v != NULL && (!json_is_array(v) || n > n_max))
+		r->status = ttt__fail(r->err, TTT_E_FORMAT, "%s: %s is not a list of at most %zu numbers", r->label, key, n_max);
+	for (size_t i = 0; i < n && r->status == TTT_OK; i++) {
+		const json_t *x = json_array_get(v, i);
+
+		out[i] = json_number_value(x);
+		if (!json_is_number(x))
+			r->status = ttt__fail(r->err, TTT_E_FORMAT, "%s: %s holds what is not a number", r->label, key);
+		else if (!(out[i] >= low && out[i] <= high))
+			r->status = ttt__fail(r->err, TTT_E_RANGE, "%s: %s holds %g, outside %g .. %g", r->label, key, out[i], low, high);
+	}
+	return r->status == TTT_OK ? (int64_t)n : 0;
+}
+
+static void
+read_ngrams(struct reader *r, struct ttt_config *c)
+{
+	double order[TTT_NGRAM_MAX], last = 0;
+	int64_t n_rate;
+
+	c->n_ngram = read_list(r, "ngram_orders", 1, 32, order, TTT_NGRAM_MAX);
+	n_rate = read_list(r, "ngram_rates", 1e-30, 1e6, c->ngram_rate, TTT_NGRAM_MAX);
+	c->ngram_bits = read_integer(r, "ngram_bits", 10, 24, false, 17);
+	if (r->status == TTT_OK && n_rate != c->n_ngram)
+		r->status = ttt__fail(r->err, TTT_E_FORMAT, "%s: ngram_orders has %lld numbers, but ngram_rates %lld", r->label,
+		    (long long)c->n_ngram, (long long)n_rate);
+	for (int64_t i = 0; i < c->n_ngram && r->status == TTT_OK; i++) {
+		if (order[i] <= last || order[i] != floor(order[i]))
+			r->status = ttt__fail(r->err, TTT_E_FORMAT, "%s: ngram_orders are not ascending integers", r->label);
+		last = order[i];
+		c->ngram_order[i] = (int64_t)order[i];
+	}
+	if (r->status == TTT_OK && c->n_ngram > 0 && c->n_vocab > MAX_NGRAM_VOCAB)
+		r->status = ttt__fail(r->err, TTT_E_RANGE, "%s: vocab_size is %lld, but with ngram_orders at most %d is supported", r->label,
+		    (long long)c->n_vocab, MAX_NGRAM_VOCAB);
+}
+
 /* Parameters of SEMANTICS section 1, all together; no product may wrap and the sum must fit MAX_PARAMETER. */
 static bool
 count_fits(const struct ttt_config *c)
@@ -278,6 +322,7 @@ ttt__config_parse(struct ttt_config *out, const void *json, size_t n, const char
 	read_sizes(&r, &c);
 	read_attention(&r, &c);
 	read_learning(&r, &c);
+	read_ngrams(&r, &c);
 	check_arithmetic(&r, &c);
 	if (r.status == TTT_OK && !count_fits(&c))
 		r.status = ttt__fail(err, TTT_E_RANGE, "%s: these sizes make more than 2^40 parameters", label);

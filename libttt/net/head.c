@@ -29,6 +29,16 @@ ttt__embed_backward(const struct ttt__run *r, const struct ttt__gradients *g, co
 	d->ops->scatter_rows(d, g->slow + r->net->parameters->embed, id, 1, u, r->T, r->net->config.d_model);
 }
 
+/* The biases of n tokens of the vocabulary from j on; out: see network.h, or NULL. */
+static void
+add_biases(const struct ttt__run *r, float *z, int64_t j, int64_t n, float *out)
+{
+	const struct ttt__biases *b = r->biases;
+
+	if (b)
+		r->net->device->ops->add_at(r->net->device, z, j, n, b->row, b->column, b->value, out, b->n);
+}
+
 void
 ttt__head_forward(const struct ttt__run *r, const int32_t *target, bool mean)
 {
@@ -49,6 +59,7 @@ ttt__head_forward(const struct ttt__run *r, const int32_t *target, bool mean)
 		float *z = kept ? kept->e + T * j : k->z;
 
 		ttt__times(r, true, T, n, D, t->n, D, rows_of_embedding(r, j), D, 0, z, n);
+		add_biases(r, z, j, n, r->biases ? r->biases->z : NULL);
 		op->softmax_tile(d, z, max, sum, keep, T, n);
 		if (kept)
 			op->copy(d, kept->max + j / k->tile * T, max, (size_t)T * sizeof *max);
@@ -63,6 +74,8 @@ ttt__head_forward(const struct ttt__run *r, const int32_t *target, bool mean)
 		op->combine_rows(d, t->m, sum, t->m, NULL, NULL, T, D);
 	ttt__embed_forward(r, t->y, target);
 	op->dot_rows(d, t->zy, t->n, t->y, T, D);
+	if (r->biases)
+		op->add_at_ids(d, t->zy, target, r->biases->row, r->biases->column, r->biases->value, r->biases->n);
 }
 
 void
@@ -75,6 +88,7 @@ ttt__head_logits(const struct ttt__run *r, float *z)
 	d->ops->rmsnorm_forward(d, t->n, c->d_model, t->r, NULL, t->x, c->d_model, r->w.slow + r->net->parameters->final_norm, r->T, 1,
 	    c->d_model, c->rms_eps);
 	ttt__times(r, true, r->T, c->n_vocab, c->d_model, t->n, c->d_model, rows_of_embedding(r, 0), c->d_model, 0, z, c->n_vocab);
+	add_biases(r, z, 0, c->n_vocab, NULL);
 }
 
 void
@@ -101,6 +115,7 @@ probabilities(const struct ttt__run *r, int64_t j, int64_t n, bool tangent)
 
 	if (!kept) {
 		ttt__times(r, true, tangent ? 2 * T : T, n, D, t->n, D, E, D, 0, k->z, n); /* n and rn lie stacked */
+		add_biases(r, k->z, j, n, NULL);
 		op->softmax_known(d, k->z, rz, t->lse, T, n);
 		return;
 	}

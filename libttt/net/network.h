@@ -127,6 +127,14 @@ struct ttt__row_weights {
 	float *om, *minus;
 };
 
+/* What is added to logits: the places (row, token), each once, and how much; on the device. Constants for every gradient and tangent. */
+struct ttt__biases {
+	int32_t *row, *column; /* [n] */
+	float *value;          /* [n] */
+	float *z;              /* [n] those logits as head_forward left them */
+	int64_t n;
+};
+
 /* One run: the same net, weights, tokens and work for all its layers. */
 struct ttt__run {
 	const struct ttt__net *net;
@@ -137,6 +145,7 @@ struct ttt__run {
 	int64_t T, S;
 	const float *angle;               /* [T, K / 2, 2] cosine and sine of the own tokens' positions */
 	const struct ttt__kv *kv;         /* [net n_layer], at the oldest cached row; own rows follow the cached; only attention entries are set */
+	const struct ttt__biases *biases; /* of the own tokens' logits; NULL: none */
 };
 
 /* The slow matrix at an offset. */

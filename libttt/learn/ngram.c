@@ -1,0 +1,352 @@
+/* Biases by the last tokens: looked up before a chunk, learned after it. */
+#include "libttt/learn/ngram.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define WANING 0.7      /* a bias moves by its rate times the context's count to the power of -WANING */
+#define SCALE_RATE 0.02
+
+/* Places for the biases of a chunk. */
+static int64_t
+n_place(const struct ttt_config *c)
+{
+	return c->chunk * c->n_ngram * TTT__NGRAM_BUCKET;
+}
+
+enum ttt_status
+ttt__ngram_create(struct ttt__ngram *out, const struct ttt_config *c, struct ttt_error *err)
+{
+	size_t n = (size_t)n_place(c), C = (size_t)c->chunk;
+	struct ttt__ngram *g = out;
+
+	*g = (struct ttt__ngram){.bos = c->bos};
+	if (c->n_ngram == 0)
+		return TTT_OK;
+	memcpy(g->order, c->ngram_order, sizeof g->order);
+	memcpy(g->rate, c->ngram_rate, sizeof g->rate);
+	g->bits = (int)c->ngram_bits;
+	g->table = ttt__new((size_t)1 << g->bits, sizeof *g->table);
+	g->context = ttt__new(C * (size_t)c->n_ngram, sizeof *g->context);
+	g->note = ttt__new(n, sizeof *g->note);
+	g->row = ttt__new(2 * n, sizeof *g->row);
+	g->value = ttt__new(2 * n, sizeof *g->value);
+	g->lse = ttt__new(2 * C, sizeof *g->lse);
+	if (!g->table || !g->context || !g->note || !g->row || !g->value || !g->lse) {
+		ttt__ngram_free(g);
+		return ttt__fail_memory(err, "the n-grams");
+	}
+	g->column = g->row + n;
+	g->z = g->value + n;
+	g->zy = g->lse + C;
+	g->n = c->n_ngram;
+	ttt__ngram_reset(g);
+	return TTT_OK;
+}
+
+void
+ttt__ngram_free(struct ttt__ngram *g)
+{
+	free(g->table);
+	free(g->context);
+	free(g->note);
+	free(g->row);
+	free(g->value);
+	free(g->lse);
+	*g = (struct ttt__ngram){0};
+}
+
+void
+ttt__ngram_reset(struct ttt__ngram *g)
+{
+	if (g->n == 0)
+		return;
+	memset(g->table, 0, sizeof *g->table << g->bits);
+	for (int64_t r = 0; r < g->n; r++)
+		for (int level = 0; level < TTT__NGRAM_LEVEL; level++)
+			g->scale[r][level][0] = g->scale[r][level][1] = 1;
+}
+
+void
+ttt__ngram_copy(struct ttt__ngram *to, const struct ttt__ngram *from)
+{
+	if (to->n == 0)
+		return;
+	memcpy(to->table, from->table, sizeof *to->table << to->bits);
+	memcpy(to->scale, from->scale, sizeof to->scale);
+	memcpy(to->history, from->history, sizeof to->history);
+	to->n_history = from->n_history;
+}
+
+int64_t
+ttt__ngram_count(const struct ttt__ngram *g)
+{
+	int64_t n = 0;
+
+	for (int64_t i = 0; g->n > 0 && i < INT64_C(1) << g->bits; i++)
+		n += g->table[i].hits > 0;
+	return n;
+}
+
+enum ttt_status
+ttt__biases_create(struct ttt__biases *b, int64_t n, struct ttt_device *d, const struct ttt_config *c, struct ttt_error *err)
+{
+	int64_t each = n_place(c), all;
+	int32_t *ids;
+	float *floats;
+	enum ttt_status status;
+
+	memset(b, 0, (size_t)n * sizeof *b);
+	if (c->n_ngram == 0)
+		return TTT_OK;
+	if (!ttt__i64_mul(&all, 2 * each, n))
+		return ttt__fail_memory(err, "the n-grams");
+	if ((status = ttt__device_ids(d, &ids, all, "the n-grams", err)))
+		return status;
+	b[0].row = ids;
+	if ((status = ttt__device_floats(d, &floats, all, "the n-grams", err)))
+		return status;
+	for (int64_t i = 0; i < n; i++)
+		b[i] = (struct ttt__biases){ids + 2 * i * each, ids + (2 * i + 1) * each, floats + 2 * i * each, floats + (2 * i + 1) * each, 0};
+	return TTT_OK;
+}
+
+void
+ttt__biases_free(struct ttt__biases *b, struct ttt_device *d)
+{
+	ttt__device_release(d, b->row);
+	ttt__device_release(d, b->value);
+	*b = (struct ttt__biases){0};
+}
+
+/* Of the o tokens that end with ids[p]. */
+static uint64_t
+hash(const struct ttt__ngram *g, int64_t o, const int32_t *ids, int64_t p)
+{
+	uint64_t h = (uint64_t)o * UINT64_C(0x9E3779B97F4A7C15);
+
+	for (int64_t j = p; j > p - o; j--) {
+		h = (h ^ (uint64_t)(j >= 0 ? ids[j] : g->history[g->n_history + j])) * UINT64_C(0xD6E8FEB86659FD93);
+		h ^= h >> 32;
+	}
+	return h;
+}
+
+/* The first entry of a context's bucket. */
+static int64_t
+bucket_of(const struct ttt__ngram *g, uint64_t h)
+{
+	return (int64_t)(h >> (64 - (g->bits - 3))) * TTT__NGRAM_BUCKET;
+}
+
+static bool
+belongs(const struct ttt__ngram_entry *e, uint64_t h)
+{
+	return e->hits > 0 && e->check == (h & 0xffff);
+}
+
+static int
+level_of(int64_t hits)
+{
+	static const int64_t from[TTT__NGRAM_LEVEL] = {1, 2, 3, 4, 6, 10, 20, 50};
+	int level = TTT__NGRAM_LEVEL - 1;
+
+	while (level > 0 && hits < from[level])
+		level--;
+	return level;
+}
+
+/* The bias of a token in a row, the newest one, whose cells begin at first: a new one where no shorter context named the token. */
+static int64_t
+cell_of(struct ttt__ngram *g, int64_t first, int32_t row, int32_t token)
+{
+	int64_t i = first;
+
+	while (i < g->n_cell && g->column[i] != token)
+		i++;
+	if (i < g->n_cell)
+		return i;
+	g->row[i] = row;
+	g->column[i] = token;
+	g->value[i] = 0;
+	g->n_cell++;
+	return i;
+}
+
+static void
+note_context(struct ttt__ngram *g, struct ttt__ngram_context *x, int64_t r, int64_t first_cell, int32_t row)
+{
+	int64_t bucket = bucket_of(g, x->hash), hits = 0;
+	float scale;
+
+	x->first = g->n_note;
+	for (int64_t i = bucket; i < bucket + TTT__NGRAM_BUCKET; i++) {
+		const struct ttt__ngram_entry *e = &g->table[i];
+
+		if (!belongs(e, x->hash))
+			continue;
+		hits += e->hits;
+		g->note[g->n_note++] = (struct ttt__ngram_note){i, cell_of(g, first_cell, row, e->token), e->token, e->bias};
+	}
+	x->n = g->n_note - x->first;
+	x->level = level_of(hits);
+	x->several = x->n > 1;
+	scale = g->scale[r][x->level][x->several];
+	for (int64_t i = x->first; i < g->n_note; i++)
+		g->value[g->note[i].cell] += scale * ((float)g->note[i].bias / TTT__NGRAM_ONE);
+}
+
+void
+ttt__ngram_look(struct ttt__ngram *g, const int32_t *ids, int64_t from, int64_t T, struct ttt_device *d, struct ttt__biases *b)
+{
+	size_t bytes;
+
+	g->n_note = g->n_cell = 0;
+	for (int64_t t = 0; t < T; t++) {
+		int64_t first_cell = g->n_cell;
+
+		for (int64_t r = 0; r < g->n; r++) {
+			struct ttt__ngram_context *x = &g->context[t * g->n + r];
+
+			*x = (struct ttt__ngram_context){.level = -1};
+			if (g->order[r] > g->n_history + from + t + 1)
+				continue;
+			x->hash = hash(g, g->order[r], ids, from + t);
+			note_context(g, x, r, first_cell, (int32_t)t);
+		}
+	}
+	b->n = g->n_cell;
+	bytes = (size_t)g->n_cell * sizeof(float);
+	if (bytes == 0)
+		return;
+	d->ops->upload(d, b->row, g->row, bytes);
+	d->ops->upload(d, b->column, g->column, bytes);
+	d->ops->upload(d, b->value, g->value, bytes);
+}
+
+/* At most 1, also where the logit and the sum over all were rounded apart, or are no numbers any more. */
+static double
+probability(float z, float lse)
+{
+	double p = exp((double)z - (double)lse);
+
+	return p <= 1 ? p : 1;
+}
+
+static int16_t
+moved(double bias, double nats)
+{
+	double x = bias + nats * TTT__NGRAM_ONE;
+
+	return (int16_t)lround(x > TTT__NGRAM_BIAS_MAX ? TTT__NGRAM_BIAS_MAX : x > -TTT__NGRAM_BIAS_MAX ? x : -TTT__NGRAM_BIAS_MAX);
+}
+
+/* The slot that a new entry gets: an empty one, or that of fewest hits. Visited from another one on at every position, so that none is the
+ * first to go for ever; and the one behind a victim loses a hit, so that what is never seen again goes in the end. */
+static struct ttt__ngram_entry *
+make_room(struct ttt__ngram_entry *bucket, int64_t position)
+{
+	int64_t victim = position % TTT__NGRAM_BUCKET;
+	struct ttt__ngram_entry *behind;
+
+	for (int64_t i = 0; i < TTT__NGRAM_BUCKET; i++)
+		if (bucket[i].hits == 0)
+			return &bucket[i];
+	for (int64_t i = 1; i < TTT__NGRAM_BUCKET; i++) {
+		int64_t at = (position + i) % TTT__NGRAM_BUCKET;
+
+		if (bucket[at].hits < bucket[victim].hits)
+			victim = at;
+	}
+	behind = &bucket[(victim + 1) % TTT__NGRAM_BUCKET];
+	behind->hits -= behind->hits > 1;
+	return &bucket[victim];
+}
+
+static int64_t
+hits_of(const struct ttt__ngram_entry *bucket, uint64_t h)
+{
+	int64_t n = 0;
+
+	for (int64_t i = 0; i < TTT__NGRAM_BUCKET; i++)
+		n += belongs(&bucket[i], h) ? bucket[i].hits : 0;
+	return n;
+}
+
+/* What came after the context did come: its entry counts it, and is made where there is none. An entry that was noted has moved already. */
+static void
+count_target(struct ttt__ngram *g, const struct ttt__ngram_context *x, int32_t y, int64_t position, double step)
+{
+	struct ttt__ngram_entry *bucket = g->table + bucket_of(g, x->hash), *e = bucket;
+	bool noted = false;
+
+	while (e < bucket + TTT__NGRAM_BUCKET && !(belongs(e, x->hash) && e->token == y))
+		e++;
+	if (e == bucket + TTT__NGRAM_BUCKET) {
+		*make_room(bucket, position) = (struct ttt__ngram_entry){(uint16_t)(x->hash & 0xffff), (uint16_t)y, moved(0, step), 1, 0};
+		return;
+	}
+	e->hits += e->hits < UINT8_MAX;
+	for (int64_t i = x->first; i < x->first + x->n; i++)
+		noted = noted || (g->note[i].entry == e - g->table && g->note[i].token == y);
+	if (!noted)
+		e->bias = moved(e->bias, step);
+}
+
+/* One context of row t. slope [LEVEL][2]: of the loss by the scales (+=). */
+static void
+learn_context(struct ttt__ngram *g, int64_t t, int64_t r, int32_t y, int64_t position, double (*slope)[2])
+{
+	const struct ttt__ngram_context *x = &g->context[t * g->n + r];
+	double f = g->rate[r] * pow((double)(hits_of(g->table + bucket_of(g, x->hash), x->hash) + 1), -WANING);
+
+	for (int64_t i = x->first; i < x->first + x->n; i++) {
+		const struct ttt__ngram_note *o = &g->note[i];
+		struct ttt__ngram_entry *e = &g->table[o->entry];
+		double slip = probability(g->z[o->cell], g->lse[t]) - (o->token == y);
+
+		slope[x->level][x->several] += slip * o->bias / TTT__NGRAM_ONE;
+		if (belongs(e, x->hash) && e->token == o->token)
+			e->bias = moved(e->bias, -f * slip);
+	}
+	count_target(g, x, y, position, f * (1 - probability(g->zy[t], g->lse[t])));
+}
+
+void
+ttt__ngram_learn(struct ttt__ngram *g, const int32_t *target, int64_t T, int64_t position, struct ttt_device *d, const struct ttt__biases *b,
+    const struct ttt__head_tape *h)
+{
+	double slope[TTT_NGRAM_MAX][TTT__NGRAM_LEVEL][2] = {0};
+
+	if (g->n == 0)
+		return;
+	d->ops->download(d, g->lse, h->lse, (size_t)T * sizeof *g->lse);
+	d->ops->download(d, g->zy, h->zy, (size_t)T * sizeof *g->zy);
+	if (g->n_cell > 0)
+		d->ops->download(d, g->z, b->z, (size_t)g->n_cell * sizeof *g->z);
+	for (int64_t t = 0; t < T; t++)
+		for (int64_t r = 0; r < g->n && target[t] != g->bos; r++)
+			if (g->context[t * g->n + r].level >= 0)
+				learn_context(g, t, r, target[t], position + t, slope[r]);
+	for (int64_t r = 0; r < g->n; r++)
+		for (int level = 0; level < TTT__NGRAM_LEVEL; level++)
+			for (int several = 0; several < 2; several++) {
+				double s = (double)g->scale[r][level][several] - SCALE_RATE * slope[r][level][several];
+
+				g->scale[r][level][several] = s > 0 ? (float)s : 0;
+			}
+}
+
+void
+ttt__ngram_advance(struct ttt__ngram *g, const int32_t *ids, int64_t T)
+{
+	int64_t take = T < TTT__NGRAM_HISTORY ? T : TTT__NGRAM_HISTORY, keep = TTT__NGRAM_HISTORY - take;
+
+	if (g->n == 0)
+		return;
+	keep = keep < g->n_history ? keep : g->n_history;
+	memmove(g->history, g->history + (g->n_history - keep), (size_t)keep * sizeof *ids);
+	memcpy(g->history + keep, ids + (T - take), (size_t)take * sizeof *ids);
+	g->n_history = keep + take;
+}

@@ -338,6 +338,7 @@ struct ttt_state_info {
 	double rate, loss_first, loss_last, drift;
 	struct ttt_guard_count guards;
 	int64_t n_mean;         /* weights in the mean; 0: none is kept */
+	int64_t n_bias;         /* biases by the last tokens in use; -1: the state keeps none */
 	bool has_window;
 };
 enum ttt_status ttt_state_info_read(struct ttt_state_info *out, const char *path, struct ttt_error *err);

@@ -88,6 +88,8 @@ print_info(const char *path, const struct ttt_state_info *i)
 	if (i->n_chunk > 0)
 		printf("loss        %.4f at first, %.4f at last, nats a token\n", i->loss_first, i->loss_last);
 	printf("mean        of %lld weights\n", (long long)i->n_mean);
+	if (i->n_bias >= 0)
+		printf("n-grams     %lld biases by the last tokens\n", (long long)i->n_bias);
 	printf("guards      %lld chunks of noise read; %lld steps on noise undone, in %lld returns\n", (long long)i->guards.n_noise,
 	    (long long)i->guards.n_undone, (long long)i->guards.n_returned);
 	printf("moved       the fast weights by %.3g %% of their initial size (2-norms)\n", 100 * i->drift);
@@ -121,8 +123,8 @@ print_info_json(const char *path, const struct ttt_state_info *i)
 	printf(", \"n_source\": %lld, \"n_passage_byte\": %lld, \"n_passage_record\": %lld, \"has_window\": %s",
 	    (long long)i->n_source, (long long)i->n_passage_byte, (long long)i->n_passage_record,
 	    i->has_window ? "true" : "false");
-	printf(", \"n_mean\": %lld, \"n_noise\": %lld, \"n_undone\": %lld, \"n_returned\": %lld", (long long)i->n_mean,
-	    (long long)i->guards.n_noise, (long long)i->guards.n_undone, (long long)i->guards.n_returned);
+	printf(", \"n_mean\": %lld, \"n_noise\": %lld, \"n_undone\": %lld, \"n_returned\": %lld, \"n_bias\": %lld", (long long)i->n_mean,
+	    (long long)i->guards.n_noise, (long long)i->guards.n_undone, (long long)i->guards.n_returned, (long long)i->n_bias);
 	print_json_number("rate", i->rate);
 	print_json_number("loss_first", i->n_chunk > 0 ? i->loss_first : NAN);
 	print_json_number("loss_last", i->n_chunk > 0 ? i->loss_last : NAN);

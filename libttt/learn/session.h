@@ -22,6 +22,9 @@ struct ttt__guard {
 };
 struct ttt__guard ttt__session_guard(const struct ttt_session *s);
 void ttt__session_guard_set(struct ttt_session *s, const struct ttt__guard *g);
+/* The biases by the last tokens, to be read, written or copied as a whole. */
+struct ttt__ngram;
+struct ttt__ngram *ttt__session_ngram(struct ttt_session *s);
 /* The key-value window: rows cached (the same in every block), at most window - 1; keys after QK-norm and before rotation, values;
  * block l of n_layer: k, v [rows, D]. The newest row is the last. */
 int64_t ttt__session_window_rows(const struct ttt_session *s);

@@ -45,6 +45,12 @@ ttt__session_fast_write(struct ttt_session *s, enum ttt__fast which, const float
 	return TTT_OK;
 }
 
+struct ttt__ngram *
+ttt__session_ngram(struct ttt_session *s)
+{
+	return &s->ngram;
+}
+
 enum ttt_status
 ttt__session_stream_set(struct ttt_session *s, const int32_t *pending, int64_t n_pending, int64_t n_done, struct ttt_error *err)
 {

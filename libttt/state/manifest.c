@@ -88,8 +88,8 @@ pack(const struct ttt__manifest *m)
 	const struct ttt_state_info *i = &m->info;
 
 	return json_pack("{s:s, s:i, s:{s:s, s:s}, s:{s:s, s:o}, s:{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:b}, "
-	    "s:{s:b, s:I, s:I, s:I, s:b}, s:{s:I, s:I, s:o}, s:{s:o, s:o, s:o, s:s}, s:{s:I, s:I, s:I, s:I}, s:{s:I}, s:o, s:s, s:o, s:s}",
-	    "format", "ttt-state", "version", TTT__STATE_VERSION,
+	    "s:{s:b, s:I, s:I, s:I, s:b}, s:{s:I, s:I, s:o}, s:{s:o, s:o, s:o, s:s}, s:{s:I, s:I, s:I, s:I}, s:{s:I}, s:o*, s:o, s:s, s:o, s:s}",
+	    "format", "ttt-state", "version", i->version,
 	    "model", "name", i->model_name, "checksum", i->model_checksum,
 	    "rule", "name", i->rule, "rate", number(i->rate),
 	    "stream", "tokens", (json_int_t)i->n_token, "bytes", (json_int_t)i->n_byte,
@@ -106,6 +106,7 @@ pack(const struct ttt__manifest *m)
 	    "guards", "noise", (json_int_t)i->guards.n_noise, "undone", (json_int_t)i->guards.n_undone,
 	    "returned", (json_int_t)i->guards.n_returned, "now", (json_int_t)m->n_noisy,
 	    "mean", "weights", (json_int_t)i->n_mean,
+	    "ngrams", i->n_bias >= 0 ? json_pack("{s:I}", "entries", (json_int_t)i->n_bias) : NULL,
 	    "drift", number(i->drift), "window", i->has_window ? "kept" : "tail",
 	    "members", pack_members(m), "seal", ZEROS);
 }

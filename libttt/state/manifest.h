@@ -3,7 +3,8 @@
 #define TTT_STATE_MANIFEST_H
 #include "libttt/base.h"
 
-enum { TTT__STATE_VERSION = 1, TTT__MANIFEST_MAX = 1 << 20, TTT__MEMBER_NAME = 128, TTT__MEMBER_MAX = 1024 };
+/* The newest version, of states with n-grams, which an older program would go on from without them; others are written in the plain one. */
+enum { TTT__STATE_VERSION = 2, TTT__STATE_PLAIN = 1, TTT__MANIFEST_MAX = 1 << 20, TTT__MEMBER_NAME = 128, TTT__MEMBER_MAX = 1024 };
 
 struct ttt__member {
 	char name[TTT__MEMBER_NAME];

@@ -119,7 +119,7 @@ check_kind(const json_t *root, const char *label, struct ttt_error *err)
 		    label, (long long)json_integer_value(version), TTT__STATE_VERSION);
 		return ttt__hint(err, TTT_E_FORMAT, "use a newer ttt");
 	}
-	if (json_integer_value(version) != TTT__STATE_VERSION)
+	if (json_integer_value(version) < TTT__STATE_PLAIN)
 		return ttt__fail(err, TTT_E_FORMAT, "%s: format version %lld does not exist", label,
 		    (long long)json_integer_value(version));
 	return TTT_OK;
@@ -151,7 +151,7 @@ read_info(struct reader *r, struct ttt__manifest *m)
 	struct ttt_state_info *i = &m->info;
 	char window[8] = "";
 
-	i->version = TTT__STATE_VERSION;
+	i->version = (int)between(r, NULL, "version", TTT__STATE_PLAIN, TTT__STATE_VERSION);
 	text(r, "model", "name", i->model_name, sizeof(i->model_name));
 	text(r, "model", "checksum", i->model_checksum, sizeof(i->model_checksum));
 	text(r, "rule", "name", i->rule, sizeof(i->rule));
@@ -186,6 +186,7 @@ read_info(struct reader *r, struct ttt__manifest *m)
 		m->n_noisy = integer(r, "guards", "now", 0);
 		i->n_mean = integer(r, "mean", "weights", 0);
 	}
+	i->n_bias = i->version > TTT__STATE_PLAIN ? integer(r, "ngrams", "entries", 0) : -1;
 	i->drift = number(r, NULL, "drift");
 	text(r, NULL, "window", window, sizeof(window));
 	i->has_window = strcmp(window, "kept") == 0;

@@ -19,6 +19,7 @@ enum ttt_status ttt__sink_put(struct ttt__sink *k, const void *p, size_t n, stru
 enum ttt_status ttt__put_fast(struct ttt_state *s, struct ttt__sink *k, struct ttt_error *err);
 enum ttt_status ttt__put_mean(struct ttt_state *s, struct ttt__sink *k, struct ttt_error *err);
 enum ttt_status ttt__put_good(struct ttt_state *s, struct ttt__sink *k, struct ttt_error *err);
+enum ttt_status ttt__put_ngrams(struct ttt_state *s, struct ttt__sink *k, struct ttt_error *err);
 enum ttt_status ttt__put_window(struct ttt_state *s, struct ttt__sink *k, struct ttt_error *err);
 enum ttt_status ttt__put_pending(struct ttt_state *s, struct ttt__sink *k, struct ttt_error *err);
 enum ttt_status ttt__put_recent(struct ttt_state *s, struct ttt__sink *k, struct ttt_error *err);

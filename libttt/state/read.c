@@ -14,6 +14,7 @@ static const struct known {
 	{ "fast.safetensors", ttt__load_fast },
 	{ "mean.safetensors", ttt__load_mean },
 	{ "good.safetensors", ttt__load_good },
+	{ "ngrams", ttt__load_ngrams },
 	{ "window.safetensors", ttt__load_window },
 	{ "pending", ttt__load_pending },
 	{ "recent", ttt__load_recent },
@@ -21,7 +22,7 @@ static const struct known {
 	{ "passages", ttt__load_passages },
 	{ "curve.tsv", ttt__load_curve },
 };
-enum { FAST, MEAN, GOOD, WINDOW, PENDING, RECENT, SOURCES, PASSAGES, CURVE, N_KNOWN };
+enum { FAST, MEAN, GOOD, NGRAMS, WINDOW, PENDING, RECENT, SOURCES, PASSAGES, CURVE, N_KNOWN };
 
 static enum ttt_status
 check_model(const struct ttt__reader *r, const struct ttt_model *m, struct ttt_error *err)
@@ -48,7 +49,7 @@ check_manifest(const struct ttt__reader *r, const struct ttt_model *m, struct tt
 
 	for (size_t k = 0; k < N_KNOWN; k++) {
 		if ((k == WINDOW && !i->has_window) || (k == PASSAGES && !f->keeps_passages) ||
-		    (k == MEAN && i->n_mean == 0) || (k == GOOD && f->n_noisy == 0))
+		    (k == MEAN && i->n_mean == 0) || (k == GOOD && f->n_noisy == 0) || (k == NGRAMS && i->n_bias < 0))
 			continue;
 		if (at == f->n_member || strcmp(f->member[at].name, known[k].name) != 0)
 			return ttt__fail(err, TTT_E_FORMAT, "%s: manifest.json: %s is missing or out of order",

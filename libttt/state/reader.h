@@ -35,10 +35,11 @@ enum ttt_status ttt__reader_line(struct ttt__reader *r, char *line, size_t size,
 /* The whole member, of at most max bytes. Memory follows what has really come, not what was announced. */
 enum ttt_status ttt__reader_all(struct ttt__reader *r, struct ttt__bytes *b, uint64_t max, struct ttt_error *err);
 
-/* Members into a new state; the manifest says what they must be. load.c, load_text.c */
+/* Members into a new state; the manifest says what they must be. load.c, ngrams.c, load_text.c */
 enum ttt_status ttt__load_fast(struct ttt__reader *r, struct ttt_state *s, struct ttt_error *err);
 enum ttt_status ttt__load_mean(struct ttt__reader *r, struct ttt_state *s, struct ttt_error *err);
 enum ttt_status ttt__load_good(struct ttt__reader *r, struct ttt_state *s, struct ttt_error *err);
+enum ttt_status ttt__load_ngrams(struct ttt__reader *r, struct ttt_state *s, struct ttt_error *err);
 enum ttt_status ttt__load_window(struct ttt__reader *r, struct ttt_state *s, struct ttt_error *err);
 enum ttt_status ttt__load_pending(struct ttt__reader *r, struct ttt_state *s, struct ttt_error *err);
 enum ttt_status ttt__load_recent(struct ttt__reader *r, struct ttt_state *s, struct ttt_error *err);

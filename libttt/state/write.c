@@ -5,6 +5,7 @@
 
 #include "libttt/file.h"
 #include "libttt/json.h"
+#include "libttt/learn/ngram.h"
 #include "libttt/learn/session.h"
 #include "libttt/state/members.h"
 
@@ -42,6 +43,21 @@ produce(struct ttt_state *s, const struct part *p, struct ttt__sink *k, struct t
 	return p->produce != NULL ? p->produce(s, k, err) : put_extra(s, p->extra, k, err);
 }
 
+static bool
+keeps_ngrams(const struct ttt_state *s, bool tail)
+{
+	return s->model->config.n_ngram > 0 && !tail;
+}
+
+static void
+set_ngrams(struct ttt_state_info *i, const struct ttt_state *s, bool tail)
+{
+	bool kept = keeps_ngrams(s, tail);
+
+	i->version = kept ? TTT__STATE_VERSION : TTT__STATE_PLAIN;
+	i->n_bias = kept ? ttt__ngram_count(ttt__session_ngram(s->session)) : -1;
+}
+
 enum ttt_status
 ttt__state_manifest(struct ttt_state *s, struct ttt__manifest *m, struct ttt_error *err)
 {
@@ -57,7 +73,6 @@ ttt__state_manifest(struct ttt_state *s, struct ttt__manifest *m, struct ttt_err
 		    "the state's session was fed directly: what it holds cannot be told");
 	if (s->curve.n + s->curve.n_partial > 0 && !(isfinite(s->loss_last) && isfinite(s->curve.sum)))
 		return ttt__fail(err, TTT_E_RANGE, "the loss is no longer a finite number: the rate is too large");
-	i->version = TTT__STATE_VERSION;
 	(void)snprintf(i->model_name, sizeof(i->model_name), "%s", ttt__excerpt(text, ttt_model_name(s->model)));
 	(void)snprintf(i->model_checksum, sizeof(i->model_checksum), "%s", ttt_model_checksum(s->model));
 	(void)snprintf(i->rule, sizeof(i->rule), "sgd");
@@ -79,6 +94,7 @@ ttt__state_manifest(struct ttt_state *s, struct ttt__manifest *m, struct ttt_err
 	m->n_noisy = guard.noisy;
 	i->drift = initial > 0 ? moved / initial : 0;
 	i->has_window = true;
+	set_ngrams(i, s, false);
 	m->keeps_passages = s->keeps_passages;
 	m->passages_max = s->passages.max;
 	m->open_record = s->keeps_passages && s->passages.n_open > 0;
@@ -92,7 +108,8 @@ ttt__state_manifest(struct ttt_state *s, struct ttt__manifest *m, struct ttt_err
 	return TTT_OK;
 }
 
-/* The check is computed on just what the reader of the file will have: the window as it is, or one made again. */
+/* The check is computed on just what the reader of the file will have: the window as it is and the n-grams, or a window made again and
+ * none. */
 static enum ttt_status
 check_loss(struct ttt_state *s, bool tail, double *loss, struct ttt_error *err)
 {
@@ -104,6 +121,7 @@ check_loss(struct ttt_state *s, bool tail, double *loss, struct ttt_error *err)
 	status = ttt_session_clone(&copy, s->session, err);
 	if (status != TTT_OK)
 		return status;
+	ttt__ngram_reset(ttt__session_ngram(copy));
 	status = ttt__state_remake_window(s, copy, err);
 	if (status == TTT_OK)
 		status = ttt__state_check_loss(s, copy, loss, err);
@@ -121,6 +139,8 @@ list_parts(const struct ttt_state *s, bool tail, struct part *p)
 		p[n++] = (struct part){ .name = "mean.safetensors", .produce = ttt__put_mean };
 	if (ttt__session_has(s->session, TTT__FAST_GOOD))
 		p[n++] = (struct part){ .name = "good.safetensors", .produce = ttt__put_good };
+	if (keeps_ngrams(s, tail))
+		p[n++] = (struct part){ .name = "ngrams", .produce = ttt__put_ngrams };
 	if (!tail)
 		p[n++] = (struct part){ .name = "window.safetensors", .produce = ttt__put_window };
 	p[n++] = (struct part){ .name = "pending", .produce = ttt__put_pending };
@@ -187,6 +207,7 @@ write_state(struct ttt_state *s, FILE *f, const char *label, const struct ttt_sa
 		    ttt_model_name(s->model));
 	status = ttt__state_manifest(s, m, err);
 	m->info.has_window = !tail;
+	set_ngrams(&m->info, s, tail);
 	if (status == TTT_OK)
 		status = check_loss(s, tail, &m->check_loss, err);
 	if (status == TTT_OK)
@@ -210,7 +231,7 @@ static enum ttt_status
 write_labelled(struct ttt_state *s, FILE *f, const char *label, const struct ttt_save_options *o, struct ttt_error *err)
 {
 	struct ttt__manifest *m = ttt__new(1, sizeof(*m));
-	struct part *p = ttt__new(9 + s->n_extra, sizeof(*p));
+	struct part *p = ttt__new(10 + s->n_extra, sizeof(*p));
 	enum ttt_status status;
 
 	if (m == NULL || p == NULL)

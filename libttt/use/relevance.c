@@ -2,6 +2,7 @@
  * learning pass over the passage, the window emptied again (so that only what was learned can help), then the
  * question's loss without learning. */
 #include "libttt/use/relevance.h"
+#include "libttt/learn/ngram.h"
 #include "libttt/learn/session.h"
 
 #include <stdlib.h>
@@ -14,6 +15,7 @@ struct ttt__relevance {
 	struct ttt_encoder *encoder;
 	float *fast;               /* [n_fast] where every passage starts from, .. */
 	struct ttt__guard guard;   /* .. and with what */
+	struct ttt__ngram ngram;
 	struct ttt_ids question, passage;
 	double before;             /* nats of the question with them */
 };
@@ -35,6 +37,8 @@ ttt__relevance_create(struct ttt__relevance **out, const struct ttt_session *bas
 	r->fast = ttt__new((size_t)ttt_model_n_fast(m), sizeof(*r->fast));
 	s = r->fast == NULL ? ttt__fail_memory(err, "relevance") : ttt_session_clone(&r->session, base, err);
 	if (s == TTT_OK)
+		s = ttt__ngram_create(&r->ngram, r->config, err);
+	if (s == TTT_OK)
 		s = ttt_encoder_create(&r->encoder, ttt_model_tokenizer(m), err);
 	if (s != TTT_OK) {
 		ttt__relevance_free(r);
@@ -44,6 +48,7 @@ ttt__relevance_create(struct ttt__relevance **out, const struct ttt_session *bas
 		ttt_session_reset_fast(r->session);
 	ttt__session_fast_read(r->session, TTT__FAST_LAST, r->fast);
 	r->guard = ttt__session_guard(r->session);
+	ttt__ngram_copy(&r->ngram, ttt__session_ngram(r->session));
 	*out = r;
 	return TTT_OK;
 }
@@ -55,6 +60,7 @@ ttt__relevance_free(struct ttt__relevance *r)
 		return;
 	ttt_session_free(r->session);
 	ttt_encoder_free(r->encoder);
+	ttt__ngram_free(&r->ngram);
 	free(r->fast);
 	free(r->question.id);
 	free(r->passage.id);
@@ -92,6 +98,7 @@ start_over(struct ttt__relevance *r)
 {
 	(void)ttt__session_fast_write(r->session, TTT__FAST_LAST, r->fast, NULL);
 	ttt__session_guard_set(r->session, &r->guard);
+	ttt__ngram_copy(ttt__session_ngram(r->session), &r->ngram);
 }
 
 /* Nats of the question at the start of a stream, under the fast weights as they are. */

@@ -103,7 +103,12 @@ make_chunks(struct ttt__lane *l, int64_t keep, struct ttt_error *err)
 			return status;
 		l->suffix[i].layer[n->split].x = l->h + i * l->C * n->config.d_model;
 	}
-	status = make_kept(l, keep, err);
+	if ((status = make_kept(l, keep, err)) || (status = ttt__ngram_create(&l->ngram, &n->config, err)))
+		return status;
+	l->biases = ttt__new((size_t)l->n, sizeof *l->biases);
+	if (!l->biases)
+		return ttt__fail_memory(err, "the n-grams");
+	status = ttt__biases_create(l->biases, l->n, n->device, &n->config, err);
 	if (status)
 		return status;
 	status = ttt__tape_create(&l->tangent, n, TTT__TAPE_TANGENTS, n->split, n->n_layer, l->C, err);
@@ -135,6 +140,10 @@ ttt__lane_free(struct ttt__lane *l)
 	for (int64_t i = 0; i < l->n_kept; i++)
 		ttt__tape_free(&l->kept[i], l->net);
 	free(l->kept);
+	if (l->biases)
+		ttt__biases_free(l->biases, l->net->device);
+	free(l->biases);
+	ttt__ngram_free(&l->ngram);
 	ttt__tape_free(&l->tangent, l->net);
 	ttt__tape_free(&l->prefix, l->net);
 	ttt__work_free(&l->whole, l->net);

@@ -3,6 +3,8 @@
  * Prefix over all tokens; then the chunks in order (sweep), each with its inner step; then the chunks in reverse, each with the tangent
  * along v = -rate J' lambda and one backward of the two adjoints; then the prefix's ordinary backward.
  *
+ * Biases by the last tokens (ngram.h) are learned on the way too, and are constants for every gradient.
+ *
  * With a held tail of h chunks, the last h are read with the weights held at W_0 + s (mean of W_1 .. W_{n - h} - W_0), s the model's
  * mean_share: what was learned is to serve later text as well. */
 #include <math.h>
@@ -76,7 +78,7 @@ chunk_run(struct ttt__lane *l, const struct ttt__outer *o, int64_t i)
 		}
 	return (struct ttt__run){.net = n, .w = {.slow = o->weights, .fast = i < l->n - n_held(l, o) ? l->w : l->held}, .work = &l->chunk, .tape = &l->suffix[i],
 	    .kept = i < l->n_kept ? &l->kept[i] : NULL, .T = l->C, .S = S,
-	    .angle = n->rope + first * n->config.d_head, .kv = l->kv_at};
+	    .angle = n->rope + first * n->config.d_head, .kv = l->kv_at, .biases = &l->biases[i]};
 }
 
 static struct ttt__run
@@ -86,15 +88,17 @@ prefix_run(struct ttt__lane *l, const struct ttt__outer *o)
 	    .work = &l->whole, .tape = &l->prefix, .T = l->T, .angle = l->net->rope, .kv = l->kv};
 }
 
-/* Chunks in order: forward, loss, and for all but the last ones the inner gradient (kept) and the step. Returns the sum of chunk
- * losses. */
+/* Chunks in order: forward, loss, and for all but the last ones the inner gradient (kept) and the step, of the n-grams too. Returns the sum
+ * of chunk losses. */
 static double
-sweep(struct ttt__lane *l, const struct ttt__outer *o, const int32_t *target)
+sweep(struct ttt__lane *l, const struct ttt__outer *o, const int32_t *ids)
 {
 	struct ttt_device *d = l->net->device;
 	int64_t fast = l->net->parameters->n_fast, steps = n_step(l, o), tail = n_held(l, o);
 	double loss = 0, share = l->net->config.mean_share;
 
+	ttt__ngram_reset(&l->ngram);
+	l->ngram.n_history = 0;
 	if (tail)
 		d->ops->combine(d, l->held, 1 - share, l->w, 0, l->w, fast);
 
@@ -103,12 +107,16 @@ sweep(struct ttt__lane *l, const struct ttt__outer *o, const int32_t *target)
 		struct ttt__row_weights om = inner_weights(l, i);
 		float *step = l->steps + i * fast;
 		struct ttt__gradients g = {.fast = step, .set = true};
-		const int32_t *y = l->ids + 1 + i * l->C;
+		const int32_t *y = l->ids + 1 + i * l->C, *target = ids + 1 + i * l->C;
 
 		ttt__net_forward(&r, l->net->split, l->net->n_layer, NULL);
+		ttt__ngram_look(&l->ngram, ids + i * l->C, 0, l->C, d, &l->biases[i]);
 		ttt__head_forward(&r, y, true);
 		ttt__read_nll(l->net, &r.tape->head, l->host, l->host + l->C, l->C);
-		loss += ttt__mean_loss(l->host, target + i * l->C, l->C, l->net->config.bos);
+		loss += ttt__mean_loss(l->host, target, l->C, l->net->config.bos);
+		if (i < steps)
+			ttt__ngram_learn(&l->ngram, target, l->C, i * l->C, d, &l->biases[i], &r.tape->head);
+		ttt__ngram_advance(&l->ngram, ids + i * l->C, l->C);
 		if (i >= steps)
 			continue;
 		ttt__head_backward(&r, &g, y, NULL, &om);
@@ -174,7 +182,7 @@ meta_gradient(struct ttt__lane *l, const struct ttt__outer *o, const int32_t *id
 
 	ttt__net_forward(&r, 0, l->net->split, l->h);
 	d->ops->copy(d, l->w, o->weights + p->fast_offset, (size_t)p->n_fast * sizeof(float));
-	loss = sweep(l, o, ids + 1) / (double)l->n;
+	loss = sweep(l, o, ids) / (double)l->n;
 	reverse(l, o);
 	d->ops->copy(d, l->whole.residual, l->dh, bytes);
 	ttt__net_backward(&r, &g, 0, l->net->split, NULL, false);

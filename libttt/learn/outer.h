@@ -1,7 +1,7 @@
 /* The outer gradient of one sequence at a time: the reverse sweep of METAGRAD.md section 3. Private. */
 #ifndef TTT_LEARN_OUTER_H
 #define TTT_LEARN_OUTER_H
-#include "libttt/net/network.h"
+#include "libttt/learn/ngram.h"
 
 /* Everything one sequence needs, made once: one lane drives the device by itself. */
 struct ttt__lane {
@@ -26,6 +26,8 @@ struct ttt__lane {
 	float *om;                   /* [4, T] device: weights of the inner loss and of the outer one, each with its negative */
 	double *norm;                /* [n] inner gradient norms */
 	int32_t *ids;                /* [T + 1] device */
+	struct ttt__ngram ngram;     /* learned in the sweep, from an empty table on */
+	struct ttt__biases *biases;  /* [n] those that each chunk was read with: constants on the way back */
 	float *host;                 /* [5, T] */
 };
 

@@ -273,7 +273,7 @@ read_list(struct reader *r, const char *key, double low, double high, double *ou
 static void
 read_ngrams(struct reader *r, struct ttt_config *c)
 {
-	double order[TTT_NGRAM_MAX], last = 0;
+	double order[TTT_NGRAM_MAX] = { 0 }, last = 0;
 	int64_t n_rate;
 
 	c->n_ngram = read_list(r, "ngram_orders", 1, 32, order, TTT_NGRAM_MAX);

@@ -63,6 +63,33 @@ load common
 	done
 }
 
+@test "biases by the last tokens are part of the stream, however it is cut, and are left out with the window" {
+	sed 's/}$/,\n"ngram_orders": [1, 3], "ngram_rates": [1, 2], "ngram_bits": 10}/' "$files/config.json" >config.json
+	ttt-train init -c config.json -t "$files/tokenizer.json" --seed 1 m
+	export TTT_MODEL=m
+	ttt-absorb <"$files/text" >whole
+	for cut in 1 100 2047 5999; do
+		head -c "$cut" "$files/text" | ttt-absorb >./0
+		tail -c +$((cut + 1)) "$files/text" | ttt-absorb -f 0 >./2
+		same_memory 2 whole
+		cmp .a/ngrams .b/ngrams
+	done
+	ok ttt-snapshot verify whole
+	ok ttt-snapshot info whole
+	[[ $output == *"format      2"* && $output =~ n-grams\ +[1-9] ]]
+	ttt-ppl -s whole "$files/text" | column 4 | awk '{ exit !($1 < 3) }' # of a model that knows nothing
+	ttt-absorb --window tail -o tail "$files/text"
+	tar tzf tail >members
+	run ! grep -q ngrams members
+	ok ttt-snapshot verify tail
+	ok ttt-snapshot info tail
+	[[ $output == *"format      1"* && $output != *n-grams* ]]
+	ttt-absorb -m "$files/model" -o plain "$files/text"
+	tar xzOf plain manifest.json >manifest
+	run ! grep -q ngrams manifest
+	grep -q '"version": 1,' manifest
+}
+
 @test "many small reads are the same as one" {
 	head -c 1500 "$files/text" >whole
 	ttt-absorb - <whole >want

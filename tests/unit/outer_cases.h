@@ -61,6 +61,21 @@ ids_of(size_t i, const struct ttt_config *c, uint64_t seed)
 	return ids;
 }
 
+/* With biases by the last tokens, and ids that repeat themselves, so that there are some. */
+static inline void
+ngrams_of(struct ttt_config *c, int32_t *ids, int64_t n)
+{
+	c->n_ngram = 2;
+	c->ngram_order[0] = 1;
+	c->ngram_order[1] = 3;
+	c->ngram_rate[0] = 1;
+	c->ngram_rate[1] = 2;
+	c->ngram_bits = 10;
+	for (int64_t t = 5; t < n; t++)
+		if (ids[t] != 0 && ids[t - 5] != 0)
+			ids[t] = ids[t - 5];
+}
+
 /* A trainer's gradient of one batch on the host. */
 static inline float *
 gradient_of(struct ttt_trainer *t, const int32_t *ids, int64_t n_seq, int64_t n_token, double *loss)

@@ -11,6 +11,7 @@ struct reading {
 	const int32_t *ids;         /* [T + 1] */
 	int64_t T;
 	double rate;
+	const struct ttt__biases *biases; /* [chunks] on the host; NULL: none */
 	struct dual *w;             /* [n_float] the fast part moves */
 	struct dual *h;             /* [T, D] the prefix's output */
 	struct dual *k[LAYERS], *v[LAYERS]; /* [T, D] of suffix attention */
@@ -107,6 +108,7 @@ reading_chunk(struct reading *s, int64_t at, bool learn)
 	struct dual loss = {0, 0};
 
 	r.w = w;
+	r.biases = s->biases ? &s->biases[at / C] : NULL;
 	x = reading_layers(s, &r, x, at, C, problem_split(s->c), problem_n_layer(s->c));
 	reference_head(&r, C, x, target, nll);
 	trace_start(&t);
@@ -125,13 +127,13 @@ reading_chunk(struct reading *s, int64_t at, bool learn)
 	return loss;
 }
 
-/* Loss of ids at w + shift direction, and its derivative along direction. */
+/* Loss of ids at w + shift direction, and its derivative along direction; biases: of the chunks' logits, constants. */
 static inline struct dual
-outer_reference(const struct ttt_config *c, const struct ttt__parameters *p, const float *w, const double *direction, double shift,
-    const int32_t *ids, int64_t T, double rate, int64_t held)
+outer_reference_biased(const struct ttt_config *c, const struct ttt__parameters *p, const float *w, const double *direction, double shift,
+    const int32_t *ids, int64_t T, double rate, int64_t held, const struct ttt__biases *biases)
 {
 	int64_t TD = T * c->d_model, n = T / c->chunk, steps = held ? n - held : n - 1;
-	struct reading s = {.c = c, .p = p, .ids = ids, .T = T, .rate = rate};
+	struct reading s = {.c = c, .p = p, .ids = ids, .T = T, .rate = rate, .biases = biases};
 	struct dual loss = {0, 0}, *mean = tiny_new((size_t)p->n_fast + 1, sizeof *mean);
 
 	s.w = tiny_new((size_t)p->n_float, sizeof *s.w);
@@ -160,6 +162,13 @@ outer_reference(const struct ttt_config *c, const struct ttt__parameters *p, con
 	free(s.w);
 	free(s.h);
 	return loss;
+}
+
+static inline struct dual
+outer_reference(const struct ttt_config *c, const struct ttt__parameters *p, const float *w, const double *direction, double shift,
+    const int32_t *ids, int64_t T, double rate, int64_t held)
+{
+	return outer_reference_biased(c, p, w, direction, shift, ids, T, rate, held, NULL);
 }
 
 #endif

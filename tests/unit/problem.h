@@ -25,6 +25,8 @@ struct problem {
 	float *k[LAYERS], *val[LAYERS], *ak[LAYERS], *av[LAYERS]; /* [S + T, D]: keys, values, what adjoints start with */
 	float *g;                                                 /* [n_float] what gradients start with */
 	float *direction;                                         /* the trace's own test: [n_float] a tangent in place of v; or NULL */
+	struct ttt__biases biases;                                /* some, where asked for, on the host */
+	bool biased;
 	double shift;                                             /* the trace is made at w + shift direction, x + shift rx */
 };
 
@@ -56,6 +58,26 @@ static inline int64_t
 problem_n_layer(const struct ttt_config *c)
 {
 	return 2 * c->n_layer + c->n_layer_suffix;
+}
+
+/* Of every row the target and tokens at the ends and in the middle of the vocabulary. */
+static inline void
+problem_bias(struct problem *q, struct ttt__random *r)
+{
+	int32_t last = (int32_t)q->c.n_vocab - 1;
+
+	q->biases.row = tiny_new((size_t)(4 * q->T), sizeof(int32_t));
+	q->biases.column = tiny_new((size_t)(4 * q->T), sizeof(int32_t));
+	q->biases.value = tiny_normal(r, 4 * q->T, 2);
+	for (int64_t t = 0; t < q->T; t++) {
+		const int32_t token[] = {q->target[t], 0, last / 2, last};
+
+		for (int i = 0; i < 4; i++)
+			if (i == 0 || (token[i] != token[0] && t % 5 != i)) {
+				q->biases.row[q->biases.n] = (int32_t)t;
+				q->biases.column[q->biases.n++] = token[i];
+			}
+	}
 }
 
 /* Everything random; the caller has set c, T, S, first, last and the flags. */
@@ -90,12 +112,15 @@ problem_fill(struct problem *q, uint64_t seed)
 		q->av[i] = tiny_normal(&r, all, 1);
 	}
 	q->g = tiny_normal(&r, q->p.n_float, 0.1);
+	if (q->biased)
+		problem_bias(q, &r);
 }
 
 static inline void
 problem_free(struct problem *q)
 {
-	void *const all[] = {q->w, q->v, q->x, q->rx, q->seed_u, q->seed_b, q->om_in, q->om_out, q->ids, q->target, q->g};
+	void *const all[] = {q->w, q->v, q->x, q->rx, q->seed_u, q->seed_b, q->om_in, q->om_out, q->ids, q->target, q->g,
+	    q->biases.row, q->biases.column, q->biases.value};
 
 	for (size_t i = 0; i < sizeof all / sizeof *all; i++)
 		free(all[i]);
@@ -166,7 +191,7 @@ problem_trace(const struct problem *q, struct traced *z)
 {
 	struct trace *t = &z->t;
 	int64_t D = q->c.d_model, TD = q->T * D, cached = q->S * D, all = cached + TD;
-	struct reference r = {.t = t, .c = &q->c, .p = &q->p, .window = q->c.window};
+	struct reference r = {.t = t, .c = &q->c, .p = &q->p, .window = q->c.window, .biases = &q->biases};
 	int *x;
 
 	*z = (struct traced){0};

@@ -34,6 +34,7 @@ struct placed {
 	struct ttt__row_weights in, out;
 	float *w, *v, *g, *result, *rresult;
 	int32_t *ids, *target;
+	struct ttt__biases biases;
 };
 
 static inline int32_t *
@@ -83,6 +84,9 @@ problem_place(const struct problem *q, struct placed *s, struct ttt_device *d)
 	s->out.minus = s->out.om + q->T;
 	s->ids = upload_ids(d, q->ids, q->T);
 	s->target = upload_ids(d, q->target, q->T);
+	if (q->biased)
+		s->biases = (struct ttt__biases){upload_ids(d, q->biases.row, q->biases.n), upload_ids(d, q->biases.column, q->biases.n),
+		    tiny_upload(d, q->biases.value, q->biases.n), tiny_upload(d, NULL, q->biases.n), q->biases.n};
 	for (int64_t i = 0; i < n; i++)
 		if (s->net.layer[i].kind == TTT__ATTENTION) {
 			s->kv[i] = (struct ttt__kv){tiny_upload(d, q->k[i], all), tiny_upload(d, q->val[i], all), tiny_upload(d, q->k[i], all)};
@@ -92,13 +96,14 @@ problem_place(const struct problem *q, struct placed *s, struct ttt_device *d)
 		}
 	s->run = (struct ttt__run){.net = &s->net, .w = {s->w, s->w + q->p.fast_offset, q->dual ? s->v : NULL}, .work = &s->work,
 	    .tape = &s->tape, .tangent = q->dual ? &s->tangent : NULL, .T = q->T, .S = q->S,
-	    .angle = s->net.rope + q->S * q->c.d_head, .kv = s->kv};
+	    .angle = s->net.rope + q->S * q->c.d_head, .kv = s->kv, .biases = q->biased ? &s->biases : NULL};
 }
 
 static inline void
 problem_leave(struct placed *s)
 {
-	void *const all[] = {s->w, s->v, s->g, s->result, s->rresult, s->in.om, s->out.om, s->ids, s->target};
+	void *const all[] = {s->w, s->v, s->g, s->result, s->rresult, s->in.om, s->out.om, s->ids, s->target, s->biases.row, s->biases.column,
+	    s->biases.value, s->biases.z};
 
 	for (size_t i = 0; i < sizeof all / sizeof *all; i++)
 		ttt__device_release(s->d, all[i]);

@@ -1,7 +1,7 @@
 /* For unit tests: the network in double as its definition reads (SEMANTICS sections 1 and 2), a scalar at a time, on a trace. */
 #ifndef TEST_REFERENCE_H
 #define TEST_REFERENCE_H
-#include "libttt/model/parameter.h"
+#include "libttt/net/network.h"
 #include "trace.h"
 
 struct reference {
@@ -10,7 +10,20 @@ struct reference {
 	const struct ttt__parameters *p;
 	int64_t window;
 	const int *w; /* [n_float] every parameter's node */
+	const struct ttt__biases *biases; /* of logits, on the host; NULL: none */
 };
+
+/* Row t's logits with what is added to them. */
+static inline void
+reference_biases(const struct reference *r, int64_t t, int *z)
+{
+	for (int64_t i = 0; r->biases && i < r->biases->n; i++)
+		if (r->biases->row[i] == t) {
+			int *at = &z[r->biases->column[i]];
+
+			*at = trace_line(r->t, *at, 1, *at, 0, (double)r->biases->value[i]);
+		}
+}
 
 /* y = g x / sqrt(mean x^2 + eps) over n */
 static inline void
@@ -152,6 +165,7 @@ reference_head(const struct reference *r, int64_t T, const int *x, const int32_t
 
 		reference_norm(r, n, x + i * D, r->w + r->p->final_norm, D);
 		reference_linear(r, z, n, r->w + r->p->embed, V, D);
+		reference_biases(r, i, z);
 		for (int64_t j = 0; j < V; j++)
 			max = fmax(max, t->value[z[j]].v);
 		for (int64_t j = 0; j < V; j++)

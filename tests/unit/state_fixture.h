@@ -20,6 +20,19 @@ static const char fixture_config[] =
     "\"chunk_size\": 8, \"seq_length\": 64, \"bos_token_id\": 1199, \"rms_norm_eps\": 1e-6, \"rope_theta\": 10000, "
     "\"inner_lr\": 1.0, \"inner_clip\": 1.0}";
 
+/* The same with biases by the last tokens. */
+static inline char *
+fixture_ngram_config(void)
+{
+	size_t n = strlen(fixture_config) - 1;
+	char *out = malloc(n + 100);
+
+	assert_non_null(out);
+	memcpy(out, fixture_config, n);
+	strcpy(out + n, ", \"ngram_orders\": [2, 5], \"ngram_rates\": [1, 2.5], \"ngram_bits\": 10}");
+	return out;
+}
+
 /* Lines of words, numbers, accents and stray bytes, made by a small generator. */
 static inline void
 fixture_text(struct fixture *f)
@@ -86,6 +99,28 @@ fixture_free(void **state)
 	free(f->text);
 	free(f);
 	return 0;
+}
+
+/* A model with biases by the last tokens in place of the fixture's; it is given back by fixture_plain. */
+static inline struct ttt_model *
+fixture_ngrams(struct fixture *f)
+{
+	struct ttt_model *plain = f->model;
+	char *config = fixture_ngram_config();
+
+	spill(in(f->dir, "config.json"), config, strlen(config));
+	f->model = fixture_model(f, "n", 1);
+	spill(in(f->dir, "config.json"), fixture_config, strlen(fixture_config));
+	free(config);
+	return plain;
+}
+
+static inline void
+fixture_plain(struct fixture *f, struct ttt_model *plain)
+{
+	ttt_model_free(f->model);
+	f->model = plain;
+	scratch_remove(in(f->dir, "n"));
 }
 
 /* A state that absorbed n bytes of text from at, in pieces of step bytes, of source name. */

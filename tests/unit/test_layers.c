@@ -210,14 +210,16 @@ test_head(void **state)
 	(void)state;
 	for (size_t i = 0; i < 3; i++)
 		for (size_t j = 0; j < 5; j++)
-			for (int dual = 0; dual < 2; dual++) {
-				struct problem q = {.c = tiny_config(), .T = T[i], .tile = tile[j], .dual = dual, .head = true};
+			for (int mode = 0; mode < 4; mode++) {
+				bool dual = mode % 2;
+				struct problem q = {.c = tiny_config(), .T = T[i], .tile = tile[j], .dual = dual, .head = true, .biased = mode >= 2};
 				char label[96];
 
 				q.first = q.last = problem_n_layer(&q.c);
 				if (T[i] == 70 && tile[j] == 0)
 					q.c.n_vocab = 300;
-				snprintf(label, sizeof label, "head T %d tile %d, %s", (int)T[i], (int)tile[j], dual ? "dual" : "ordinary");
+				snprintf(label, sizeof label, "head T %d tile %d, %s%s", (int)T[i], (int)tile[j], dual ? "dual" : "ordinary",
+				    q.biased ? ", with biases" : "");
 				check(&q, label);
 			}
 }

@@ -7,6 +7,7 @@
 /* ------------------------------------------------------------------------------------------------ directional derivatives */
 
 static double worst_along;
+static const struct ttt__biases *chunk_biases; /* of the case at hand, or NULL */
 
 /* <gradient, direction> against the derivative of the loss along it, in units of both norms where the direction is not zero (there the
  * gradient may be exactly nothing: hence a floor, in the norm of all of it). */
@@ -15,7 +16,8 @@ along(size_t i, const char *what, const struct ttt_model *m, const float *w, con
     int64_t held)
 {
 	const struct ttt_config *c = &m->config;
-	struct dual want = outer_reference(c, &m->parameters, w, direction, 0, ids, shape[i].n * c->chunk, c->inner_lr_effective, held);
+	struct dual want = outer_reference_biased(c, &m->parameters, w, direction, 0, ids, shape[i].n * c->chunk, c->inner_lr_effective, held,
+	    chunk_biases);
 	double got = 0, gg = 0, dd = 0, all = tiny_dot(g, g, m->parameters.n_float), error;
 
 	for (int64_t j = 0; j < m->parameters.n_float; j++)
@@ -53,23 +55,62 @@ check_directions(size_t i, const struct ttt_model *m, const float *w, const floa
 	free(d);
 }
 
+/* Those that the trainer's last sequence was read with, on the host. */
+static struct ttt__biases *
+biases_of(const struct ttt_trainer *t)
+{
+	const struct ttt__lane *l = &t->lane[0];
+	struct ttt__biases *out = tiny_new((size_t)l->n, sizeof *out);
+
+	for (int64_t i = 0; i < l->n; i++) {
+		const struct ttt__biases *b = &l->biases[i];
+		size_t bytes = (size_t)b->n * sizeof(int32_t);
+
+		out[i] = (struct ttt__biases){.row = tiny_new((size_t)b->n, 4), .column = tiny_new((size_t)b->n, 4), .n = b->n};
+		out[i].value = tiny_download(t->net.device, b->value, b->n);
+		t->net.device->ops->download(t->net.device, out[i].row, b->row, bytes);
+		t->net.device->ops->download(t->net.device, out[i].column, b->column, bytes);
+	}
+	return out;
+}
+
 static void
-check_shape(size_t i, int64_t keep_bytes)
+free_biases(struct ttt__biases *b, int64_t n)
+{
+	for (int64_t i = 0; i < n; i++) {
+		free(b[i].row);
+		free(b[i].column);
+		free(b[i].value);
+	}
+	free(b);
+}
+
+static void
+check_shape(size_t i, int64_t keep_bytes, bool ngrams)
 {
 	struct ttt_config c = config_of(i);
 	int32_t *ids = ids_of(i, &c, i);
+	struct ttt__biases *biases;
 	struct ttt_trainer *t;
 	struct ttt_model m;
 	double loss, *none;
 	float *w, *g;
 
+	if (ngrams)
+		ngrams_of(&c, ids, shape[i].n * c.chunk + 1);
 	tiny_model_create(&m, devices.at[0].device, &c, i + 1);
 	t = trainer_keeping(&m, TTT_MODE_TTT, false, keep_bytes, (double)shape[i].held / (double)shape[i].n);
 	g = gradient_of(t, ids, 1, shape[i].n * c.chunk + 1, &loss);
 	w = tiny_download(m.device, m.weights, m.parameters.n_float);
 	none = tiny_doubles(NULL, m.parameters.n_float);
-	assert_true(fabs(outer_reference(&c, &m.parameters, w, none, 0, ids, shape[i].n * c.chunk, shape[i].rate, shape[i].held).v / loss - 1) < 2e-6);
+	biases = biases_of(t);
+	assert_true(ngrams == (shape[i].n > 1 && biases[1].n > 0) || shape[i].n == 1);
+	chunk_biases = biases;
+	assert_true(fabs(outer_reference_biased(&c, &m.parameters, w, none, 0, ids, shape[i].n * c.chunk, shape[i].rate, shape[i].held, biases).v / loss - 1) <
+	    2e-6);
 	check_directions(i, &m, w, g, ids, shape[i].held);
+	chunk_biases = NULL;
+	free_biases(biases, shape[i].n);
 	free(none);
 	free(w);
 	free(g);
@@ -84,10 +125,21 @@ test_directions(void **state)
 {
 	(void)state;
 	for (size_t i = 0; i < N_SHAPE; i++) {
-		check_shape(i, 0);
-		check_shape(i, -1);
+		check_shape(i, 0, false);
+		check_shape(i, -1, false);
 	}
 	print_message("largest error along a direction %.1e\n", worst_along);
+}
+
+/* With biases by the last tokens, which are constants of the derivative: those that the trainer found. */
+static void
+test_ngrams(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < N_SHAPE; i++) {
+		check_shape(i, 0, true);
+		check_shape(i, -1, true);
+	}
 }
 
 /* Training without inner steps, in the model's window or in none: the derivatives of the loss at an inner rate of nothing. */
@@ -195,6 +247,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_reference),
 	    cmocka_unit_test(test_directions),
+	    cmocka_unit_test(test_ngrams),
 	    cmocka_unit_test(test_plain_modes),
 	    cmocka_unit_test(test_first_order),
 	};

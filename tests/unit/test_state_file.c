@@ -445,6 +445,147 @@ many_records(struct parts *p)
 	repeat(part(p, "passages"), "", "a.c\t1\t1\n\n", p->manifest.info.n_passage_record);
 }
 
+/* Where the member's parts begin: a line, scales of two orders, 31 tokens, the planes of 1024 entries. */
+enum { NGRAM_SCALES = 16, NGRAM_IDS = NGRAM_SCALES + 2 * 16 * 4, NGRAM_PLANES = NGRAM_IDS + 31 * 4 };
+
+static void
+set_first_entry(struct parts *p, const unsigned char bytes[7])
+{
+	for (size_t i = 0; i < 7; i++)
+		part(p, "ngrams")->p[NGRAM_PLANES + 1024 * i] = bytes[i];
+}
+
+static void
+ngram_size(struct parts *p)
+{
+	memcpy(part(p, "ngrams")->p, "ttt-ngrams 11 2\n", 16);
+}
+
+static void
+ngram_short(struct parts *p)
+{
+	part(p, "ngrams")->n--;
+}
+
+static void
+ngram_long(struct parts *p)
+{
+	assert_int_equal(ttt__bytes_add(part(p, "ngrams"), "x", 1, NULL), TTT_OK);
+}
+
+static void
+ngram_scale(struct parts *p)
+{
+	memcpy(part(p, "ngrams")->p + NGRAM_SCALES + 8, "\0\0\xc0\x7f", 4);
+}
+
+static void
+ngram_negative(struct parts *p)
+{
+	memcpy(part(p, "ngrams")->p + NGRAM_SCALES, "\0\0\x80\xbf", 4);
+}
+
+static void
+ngram_id(struct parts *p)
+{
+	memcpy(part(p, "ngrams")->p + NGRAM_IDS + 120, "\xb0\4\0\0", 4); /* 1200 */
+}
+
+static void
+ngram_missing_id(struct parts *p)
+{
+	memcpy(part(p, "ngrams")->p + NGRAM_IDS + 120, "\xff\xff\xff\xff", 4);
+}
+
+static void
+ngram_token(struct parts *p)
+{
+	set_first_entry(p, (const unsigned char[]){0, 0, 0xb0, 4, 0, 0, 1});
+}
+
+static void
+ngram_bias(struct parts *p)
+{
+	set_first_entry(p, (const unsigned char[]){0, 0, 0, 0, 1, 0x7c, 1}); /* 31 nats and a bit */
+}
+
+static void
+ngram_empty(struct parts *p)
+{
+	set_first_entry(p, (const unsigned char[]){0, 0, 0, 0, 1, 0, 0});
+}
+
+static void
+ngram_count(struct parts *p)
+{
+	p->manifest.info.n_bias++;
+}
+
+static void
+ngram_plain(struct parts *p)
+{
+	p->manifest.info.version = 1;
+	p->manifest.info.n_bias = -1;
+}
+
+static void
+test_ngram_lies(void **state)
+{
+	struct fixture *f = *state;
+	struct ttt_model *plain = fixture_ngrams(f);
+	struct ttt_state *s = absorbed(f, NULL, "a.c", 0, 1203, 1203);
+
+	save(s, in(f->dir, "sound.ttt"), TTT_COMPRESS_NONE, false);
+	ttt_state_free(s);
+	lie(f, ngram_size, true, "ngrams is of another size than the model has it");
+	lie(f, ngram_short, true, "ngrams ends early");
+	lie(f, ngram_long, true, "ngrams is longer than what it holds");
+	lie(f, ngram_scale, true, "ngrams holds a scale that is none");
+	lie(f, ngram_negative, true, "ngrams holds a scale that is none");
+	lie(f, ngram_id, true, "ngrams holds a token outside the vocabulary");
+	lie(f, ngram_missing_id, true, "ngrams holds a token outside the vocabulary");
+	lie(f, ngram_token, true, "ngrams holds a token outside the vocabulary");
+	lie(f, ngram_bias, true, "ngrams holds a bias outside its limits");
+	lie(f, ngram_empty, true, "ngrams holds an entry that is none");
+	lie(f, ngram_count, true, "ngrams has not as many entries as manifest.json says");
+	lie(f, ngram_plain, true, "window.safetensors is missing or out of order");
+	fixture_plain(f, plain);
+}
+
+/* However the text is cut, and through a file or not, one state; without the window it has no biases. */
+static void
+test_ngram_resume(void **state)
+{
+	struct fixture *f = *state;
+	struct ttt_model *plain = fixture_ngrams(f);
+	struct ttt_state *whole = absorbed(f, NULL, "a.c", 0, 3000, 3000), *s = absorbed(f, NULL, "a.c", 0, 1203, 100);
+	struct ttt_state_info info;
+	struct ttt_error err = { 0 };
+	bool ok;
+
+	save(s, in(f->dir, "part.ttt"), TTT_COMPRESS_GZIP, false);
+	ttt_state_free(s);
+	s = opened(f, in(f->dir, "part.ttt"), NULL);
+	assert_ok(ttt_state_absorb(s, f->text + 1203, 3000 - 1203, NULL, NULL, &err), &err);
+	save(s, in(f->dir, "ab.ttt"), TTT_COMPRESS_GZIP, false);
+	save(whole, in(f->dir, "whole.ttt"), TTT_COMPRESS_GZIP, false);
+	assert_same_file(in(f->dir, "ab.ttt"), in(f->dir, "whole.ttt"));
+	assert_ok(ttt_state_verify(in(f->dir, "ab.ttt"), f->model, &ok, &err), &err);
+	assert_true(ok);
+	assert_ok(ttt_state_info_read(&info, in(f->dir, "ab.ttt"), &err), &err);
+	assert_int_equal(info.version, 2);
+	assert_in_range(info.n_bias, 1, 1024);
+	save(s, in(f->dir, "tail.ttt"), TTT_COMPRESS_GZIP, true);
+	assert_ok(ttt_state_verify(in(f->dir, "tail.ttt"), f->model, &ok, &err), &err);
+	assert_true(ok);
+	assert_ok(ttt_state_info_read(&info, in(f->dir, "tail.ttt"), &err), &err);
+	assert_int_equal(info.version, 1);
+	assert_int_equal(info.n_bias, -1);
+	ttt_state_free(s);
+	ttt_state_free(whole);
+	fixture_plain(f, plain);
+}
+
 static void
 test_lies(void **state)
 {
@@ -525,7 +666,7 @@ test_manifest(void **state)
 	assert_ok(ttt__manifest_parse(m, &b, "s", &err), &err);
 	at = memmem(b.p, b.n, "\"version\": 1", 12);
 	assert_non_null(at);
-	at[11] = '2';
+	at[11] = '3';
 	assert_fails(ttt__manifest_parse(m, &b, "s", &err), TTT_E_FORMAT, &err, "made by a newer version");
 	at[11] = '1';
 	for (size_t i = 0; i < b.n; i++) {
@@ -619,6 +760,8 @@ main(void)
 		cmocka_unit_test(test_no_state),
 		cmocka_unit_test(test_other_model),
 		cmocka_unit_test(test_lies),
+		cmocka_unit_test(test_ngram_lies),
+		cmocka_unit_test(test_ngram_resume),
 		cmocka_unit_test(test_unknown_member),
 		cmocka_unit_test(test_manifest),
 		cmocka_unit_test(test_other_archives),

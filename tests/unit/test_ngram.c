@@ -1,0 +1,398 @@
+/* Biases by the last tokens: the operations on logits, the table by its rules, and what sessions make of it. */
+#include "libttt/learn/session_parts.h"
+#include "stream.h"
+#include "on_devices.h"
+
+static struct ttt_config
+ngram_config(void)
+{
+	struct ttt_config c = tiny_config();
+
+	c.n_ngram = 2;
+	c.ngram_order[0] = 2;
+	c.ngram_order[1] = 4;
+	c.ngram_rate[0] = 1;
+	c.ngram_rate[1] = 2;
+	c.ngram_bits = 10;
+	c.inner_lr = c.inner_lr_effective = 0.3;
+	return c;
+}
+
+static int32_t *
+upload_ids(struct ttt_device *d, const int32_t *ids, int64_t n)
+{
+	int32_t *out;
+
+	TINY_OK(ttt__device_ids(d, &out, n, "test data", &err));
+	d->ops->upload(d, out, ids, (size_t)n * sizeof *ids);
+	return out;
+}
+
+/* ------------------------------------------------------------------------------------------------ operations */
+
+/* Some places of [T, V] in tiles of n columns, and those of a column each row, against their definition. */
+static void
+add_at_case(struct ttt_device *d, int64_t T, int64_t V, int64_t n)
+{
+	struct ttt__random r;
+	int64_t count = 0;
+	int32_t *row = tiny_new((size_t)(T * V), 4), *column = tiny_new((size_t)(T * V), 4), *id, *drow, *dcolumn, *did;
+	float *value, *z, *y, *out, *got, *dvalue, *dout, *dz, *dy;
+
+	ttt__random_seed(&r, (uint64_t)(T * 100 + V));
+	for (int64_t i = 0; i < T * V; i++)
+		if (ttt__random_uniform(&r) < 0.2) {
+			row[count] = (int32_t)(i / V);
+			column[count++] = (int32_t)(i % V);
+		}
+	value = tiny_normal(&r, count, 1);
+	y = tiny_normal(&r, T, 1);
+	id = tiny_ids(&r, T, V);
+	drow = upload_ids(d, row, count);
+	dcolumn = upload_ids(d, column, count);
+	did = upload_ids(d, id, T);
+	dvalue = tiny_upload(d, value, count);
+	dout = tiny_upload(d, NULL, count);
+	dy = tiny_upload(d, y, T);
+	for (int64_t j = 0; j < V; j += n) {
+		int64_t wide = V - j < n ? V - j : n;
+
+		z = tiny_normal(&r, T * wide, 1);
+		dz = tiny_upload(d, z, T * wide);
+		d->ops->add_at(d, dz, j, wide, drow, dcolumn, dvalue, j % 2 ? NULL : dout, count);
+		got = tiny_download(d, dz, T * wide);
+		out = tiny_download(d, dout, count);
+		for (int64_t i = 0; i < count; i++)
+			if (column[i] >= j && column[i] < j + wide) {
+				z[row[i] * wide + column[i] - j] += value[i];
+				assert_true(j % 2 || out[i] == z[row[i] * wide + column[i] - j]);
+			}
+		assert_memory_equal(got, z, (size_t)(T * wide) * sizeof *z);
+		free(z);
+		free(got);
+		free(out);
+		ttt__device_release(d, dz);
+	}
+	d->ops->add_at_ids(d, dy, did, drow, dcolumn, dvalue, count);
+	got = tiny_download(d, dy, T);
+	for (int64_t i = 0; i < count; i++)
+		if (column[i] == id[row[i]])
+			y[row[i]] += value[i];
+	assert_memory_equal(got, y, (size_t)T * sizeof *y);
+	free(got);
+	{
+		void *const host[] = {row, column, value, y, id}, *const on_device[] = {drow, dcolumn, did, dvalue, dout, dy};
+
+		for (size_t i = 0; i < 5; i++)
+			free(host[i]);
+		for (size_t i = 0; i < 6; i++)
+			ttt__device_release(d, on_device[i]);
+	}
+}
+
+static void
+test_add_at(void **state)
+{
+	static const int64_t size[][3] = {{1, 1, 1}, {1, 23, 7}, {7, 23, 23}, {8, 300, 64}, {70, 129, 32}};
+
+	(void)state;
+	for (int k = 0; k < devices.n; k++)
+		for (size_t i = 0; i < sizeof size / sizeof *size; i++)
+			add_at_case(devices.at[k].device, size[i][0], size[i][1], size[i][2]);
+}
+
+/* ------------------------------------------------------------------------------------------------ the table */
+
+/* A table fed by hand: what a forward would have left is made up. */
+struct table {
+	struct ttt_device *d;
+	struct ttt_config c;
+	struct ttt__ngram g;
+	struct ttt__biases b;
+	int64_t position;
+};
+
+static void
+table_open(struct table *x)
+{
+	*x = (struct table){.d = devices.at[0].device, .c = ngram_config()};
+	TINY_OK(ttt__ngram_create(&x->g, &x->c, &err));
+	TINY_OK(ttt__biases_create(&x->b, 1, x->d, &x->c, &err));
+}
+
+static void
+table_close(struct table *x)
+{
+	ttt__biases_free(&x->b, x->d);
+	ttt__ngram_free(&x->g);
+}
+
+/* ids [T + 1] come: every target and every token with a bias has the probability p. */
+static void
+read_ids(struct table *x, const int32_t *ids, int64_t T, double p)
+{
+	float *lse = tiny_upload(x->d, NULL, T), *zy, *z, host[64];
+	struct ttt__head_tape h = {.lse = lse};
+
+	ttt__ngram_look(&x->g, ids, 0, T, x->d, &x->b);
+	for (int64_t i = 0; i < 64; i++)
+		host[i] = (float)log(p);
+	assert_true(T <= 64 && x->b.n <= 64);
+	zy = tiny_upload(x->d, host, T);
+	z = tiny_upload(x->d, host, x->b.n);
+	x->d->ops->copy(x->d, x->b.z, z, (size_t)x->b.n * sizeof *z);
+	h.zy = zy;
+	ttt__ngram_learn(&x->g, ids + 1, T, x->position, x->d, &x->b, &h);
+	ttt__ngram_advance(&x->g, ids, T);
+	x->position += T;
+	ttt__device_release(x->d, lse);
+	ttt__device_release(x->d, zy);
+	ttt__device_release(x->d, z);
+}
+
+/* The one entry of a token, NULL where there is none. */
+static const struct ttt__ngram_entry *
+entry_of(const struct table *x, int32_t token)
+{
+	const struct ttt__ngram_entry *found = NULL;
+
+	for (int64_t i = 0; i < INT64_C(1) << x->g.bits; i++)
+		if (x->g.table[i].hits > 0 && x->g.table[i].token == token) {
+			assert_null(found);
+			found = &x->g.table[i];
+		}
+	return found;
+}
+
+/* By hand: a context of two tokens, what comes after it, twice the same and once another. */
+static void
+test_rules(void **state)
+{
+	static const int32_t first[] = {1, 2, 3}, again[] = {4, 5, 1, 2, 3}, other[] = {6, 7, 1, 2, 8};
+	struct table x;
+	const struct ttt__ngram_entry *e;
+
+	(void)state;
+	table_open(&x);
+	x.g.n = 1; /* contexts of two tokens alone */
+	read_ids(&x, first, 2, 0.25);
+	assert_int_equal(ttt__ngram_count(&x.g), 1); /* of one token there is no context of two */
+	e = entry_of(&x, 3);
+	assert_non_null(e);
+	assert_int_equal(e->hits, 1);
+	assert_int_equal(e->bias, 768); /* 1 - 0.25 nats */
+	assert_true(x.g.scale[0][0][0] == 1);
+	read_ids(&x, again, 4, 0.5);
+	assert_int_equal(x.b.n, 1);
+	assert_int_equal(x.g.row[0], 3);
+	assert_int_equal(x.g.column[0], 3);
+	assert_true(x.g.value[0] == 0.75F);
+	e = entry_of(&x, 3);
+	assert_int_equal(e->hits, 2);
+	assert_int_equal(e->bias, lround(768 + pow(2, -0.7) * 0.5 * 1024));
+	assert_true(fabs((double)x.g.scale[0][0][0] - (1 + 0.02 * 0.5 * 0.75)) < 1e-6);
+	read_ids(&x, other, 4, 0.5);
+	e = entry_of(&x, 8);
+	assert_non_null(e);
+	assert_int_equal(e->hits, 1);
+	assert_int_equal(e->bias, lround(pow(3, -0.7) * 0.5 * 1024));
+	assert_int_equal(entry_of(&x, 3)->hits, 2);
+	assert_true(entry_of(&x, 3)->bias < 768 + 320);
+	ttt__ngram_look(&x.g, again + 2, 0, 2, x.d, &x.b);
+	assert_int_equal(x.g.n_note, 2);
+	assert_true(x.g.context[1].several && x.g.context[1].level == 2);
+	table_close(&x);
+}
+
+/* Nothing is learned of a target that is BOS; a full bucket gives up an entry of few hits; more tokens than places are no harm. */
+static void
+test_limits(void **state)
+{
+	static const int32_t bos[] = {1, 2, 0, 1};
+	struct table x;
+	struct ttt__random r;
+
+	(void)state;
+	table_open(&x);
+	read_ids(&x, bos, 3, 0.5);
+	assert_int_equal(ttt__ngram_count(&x.g), 1); /* after 2 0 came 1 */
+	ttt__random_seed(&r, 4);
+	for (int i = 0; i < 4000; i++) {
+		int32_t *ids = tiny_ids(&r, 9, 20000);
+
+		read_ids(&x, ids, 8, 0.001);
+		free(ids);
+	}
+	assert_in_range(ttt__ngram_count(&x.g), 1000, 1024);
+	for (int i = 0; i < 200; i++)
+		read_ids(&x, (const int32_t[]){1, 2, 3, 1, 2, 3}, 5, 1e-9);
+	for (int64_t i = 0; i < INT64_C(1) << x.g.bits; i++)
+		assert_in_range(x.g.table[i].bias + TTT__NGRAM_BIAS_MAX, 0, 2 * TTT__NGRAM_BIAS_MAX);
+	read_ids(&x, (const int32_t[]){1, 2, 3, 1, 2, 3}, 5, NAN);
+	for (int level = 0; level < TTT__NGRAM_LEVEL; level++)
+		assert_true(isfinite(x.g.scale[0][level][0]) && x.g.scale[0][level][0] >= 0);
+	table_close(&x);
+}
+
+/* Contexts reach back over chunks, however the ids are cut. */
+static void
+test_history(void **state)
+{
+	struct table x, y;
+	struct ttt__random r;
+	int32_t *ids;
+
+	(void)state;
+	ttt__random_seed(&r, 6);
+	ids = tiny_ids(&r, 41, 5);
+	table_open(&x);
+	table_open(&y);
+	ttt__ngram_look(&x.g, ids, 36, 4, x.d, &x.b);
+	for (int i = 0; i < 36; i += 4)
+		ttt__ngram_advance(&y.g, ids + i, 4);
+	ttt__ngram_look(&y.g, ids + 36, 0, 4, y.d, &y.b);
+	for (int i = 0; i < 8; i++)
+		assert_true(x.g.context[i].hash == y.g.context[i].hash && x.g.context[i].level >= 0);
+	ttt__ngram_look(&y.g, ids, 0, 1, y.d, &y.b);
+	assert_int_equal(y.g.n_history, TTT__NGRAM_HISTORY);
+	ttt__ngram_reset(&y.g);
+	y.g.n_history = 0;
+	ttt__ngram_look(&y.g, ids, 0, 2, y.d, &y.b);
+	assert_int_equal(y.g.context[0].level, -1);
+	assert_int_equal(y.g.context[2].level, 0);
+	assert_int_equal(y.g.context[3].level, -1);
+	free(ids);
+	table_close(&x);
+	table_close(&y);
+}
+
+/* ------------------------------------------------------------------------------------------------ sessions */
+
+/* Ids that repeat themselves after `period`. */
+static void
+open_repeating(struct stream *x, const struct ttt_config *c, int64_t period, struct ttt_device *d)
+{
+	struct ttt__random r;
+
+	*x = (struct stream){.next = 1};
+	tiny_model_create(&x->m, d, c, 3);
+	ttt__random_seed(&r, 50);
+	x->ids = tiny_ids(&r, N_TOKEN, c->n_vocab);
+	for (int64_t i = period; i < N_TOKEN; i++)
+		x->ids[i] = x->ids[i - period];
+	TINY_OK(ttt_session_create(&x->s, &x->m, TTT_WINDOW, &err));
+}
+
+static double
+mean_from(const struct stream *x, int64_t from)
+{
+	double sum = 0;
+
+	for (int64_t i = from; i < x->next; i++)
+		sum += (double)x->nll[i];
+	return sum / (double)(x->next - from);
+}
+
+/* What came once is predicted better when it comes again, by more than the fast weights alone do; and not where nothing is learned. */
+static void
+test_repeated(void **state)
+{
+	struct ttt_config with = ngram_config(), without = with;
+	struct stream x, y, z;
+
+	(void)state;
+	without.n_ngram = 0;
+	for (int k = 0; k < devices.n; k++) {
+		open_repeating(&x, &with, 24, devices.at[k].device);
+		open_repeating(&y, &without, 24, devices.at[k].device);
+		open_repeating(&z, &with, 24, devices.at[k].device);
+		z.frozen = true;
+		feed(&x, 0, N_TOKEN, 5);
+		feed(&y, 0, N_TOKEN, 5);
+		feed(&z, 0, N_TOKEN, 5);
+		assert_memory_equal(x.nll, y.nll, 9 * sizeof *x.nll); /* nothing was known then */
+		assert_true(mean_from(&x, 49) < mean_from(&y, 49) - 0.5);
+		assert_int_equal(ttt__ngram_count(ttt__session_ngram(z.s)), 0);
+		stream_close(&x);
+		stream_close(&y);
+		stream_close(&z);
+	}
+}
+
+/* Probabilities sum to one, and are those that the token's loss is made of. */
+static void
+test_next(void **state)
+{
+	struct ttt_config c = ngram_config();
+	int64_t n_bias = 0;
+
+	(void)state;
+	for (int k = 0; k < devices.n; k++)
+		for (int64_t n = 41; n < 50; n++) {
+			struct stream x;
+			float *logp;
+			double sum = 0;
+
+			open_repeating(&x, &c, 20, devices.at[k].device);
+			feed(&x, 0, n, 50);
+			logp = next_of(x.s);
+			for (int64_t i = 0; i < c.n_vocab; i++)
+				sum += exp((double)logp[i]);
+			assert_true(fabs(sum - 1) < 1e-5);
+			n_bias += x.s->biases.n;
+			x.frozen = true;
+			feed(&x, n, n + 1, 1);
+			x.next = n;
+			if (ttt_session_n_token(x.s) % 8 != 1) /* else its chunk ran already */
+				TINY_OK(ttt_session_peek(x.s, n, collect, &x, &err));
+			assert_true(fabs((double)(x.nll[n] + logp[x.ids[n]])) < 1e-4);
+			free(logp);
+			stream_close(&x);
+		}
+	assert_true(n_bias > 9);
+}
+
+/* A clone goes on as its original; a session put back knows nothing. */
+static void
+test_copies(void **state)
+{
+	struct ttt_config c = ngram_config();
+	struct ttt_session *clone;
+	struct stream x;
+	float first[N_TOKEN + 1];
+
+	(void)state;
+	open_repeating(&x, &c, 20, devices.at[0].device);
+	feed(&x, 0, 45, 7);
+	TINY_OK(ttt_session_clone(&clone, x.s, &err));
+	feed(&x, 45, N_TOKEN, 6);
+	memcpy(first, x.nll, sizeof first);
+	ttt_session_free(x.s);
+	x.s = clone;
+	x.next = 41;
+	feed(&x, 45, N_TOKEN, 3);
+	assert_memory_equal(first, x.nll, sizeof first);
+	ttt_session_reset_fast(x.s);
+	ttt_session_reset_window(x.s);
+	assert_int_equal(ttt__ngram_count(ttt__session_ngram(x.s)), 0);
+	x.next = 1;
+	feed(&x, 0, N_TOKEN, 10);
+	assert_memory_equal(first, x.nll, sizeof first);
+	stream_close(&x);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(test_add_at),
+	    cmocka_unit_test(test_rules),
+	    cmocka_unit_test(test_limits),
+	    cmocka_unit_test(test_history),
+	    cmocka_unit_test(test_repeated),
+	    cmocka_unit_test(test_next),
+	    cmocka_unit_test(test_copies),
+	};
+
+	return cmocka_run_group_tests(tests, open_devices, close_devices);
+}

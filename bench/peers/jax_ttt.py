@@ -120,12 +120,22 @@ def whole_block(cfg, b, fast, x, rope):
     return rest(cfg, b, fast, x, look_whole(cfg, *keys(cfg, b, x, rope)))
 
 
-def mean_loss(cfg, weights, x, targets):
-    """Mean loss over the targets that are not BOS."""
+def biased_loss(cfg, weights, x, targets, biases):
+    """Mean loss over the targets that are not BOS, of logits to which biases (columns, values), [T, E] each, are added; and what the softmax
+    then gives the columns [T, E] and the targets [T]."""
     logits = norm(cfg, x, weights["norm"]) @ weights["embed"].T
-    nll = jax.nn.logsumexp(logits, -1) - jnp.take_along_axis(logits, targets[:, None], 1)[:, 0]
+    if biases:
+        columns, values = biases
+        logits = logits.at[jnp.arange(x.shape[0])[:, None], columns].add(values)
+    lse = jax.nn.logsumexp(logits, -1)
+    nll = lse - jnp.take_along_axis(logits, targets[:, None], 1)[:, 0]
     mask = targets != cfg.bos
-    return (nll * mask).sum() / jnp.maximum(mask.sum(), 1)
+    p = (jnp.exp(jnp.take_along_axis(logits, columns, 1) - lse[:, None]), jnp.exp(-nll)) if biases else ()
+    return (nll * mask).sum() / jnp.maximum(mask.sum(), 1), p
+
+
+def mean_loss(cfg, weights, x, targets):
+    return biased_loss(cfg, weights, x, targets, ())[0]
 
 
 def clip(grads, limit):
@@ -161,7 +171,7 @@ def chunk_reader(cfg, weights, cached):
     back = cached + np.arange(C)[:, None] - np.arange(cached + C)
     band = (back >= 0) & (back < cfg.window) if cfg.window else back >= 0
 
-    def chunk_loss(fast, caches, x, targets, rope, start):
+    def chunk_loss(fast, caches, x, targets, rope, start, biases=()):
         seen = band & (start - cached + jnp.arange(cached + C) >= 0)
         kept = []
         for b, f, cache in zip(weights["blocks"][cfg.layers - cfg.suffix :], fast, caches):
@@ -169,12 +179,13 @@ def chunk_reader(cfg, weights, cached):
             k, v = (jnp.concatenate(pair) for pair in zip(cache, (k, v)))
             kept.append((k[C:], v[C:]))
             x = rest(cfg, b, f, x, look(cfg, q, k, v, seen))
-        return mean_loss(cfg, weights, x, targets), kept
+        loss, p = biased_loss(cfg, weights, x, targets, biases)
+        return loss, (kept, p)
 
-    def read(fast, caches, chunk):
-        (loss, caches), grads = jax.value_and_grad(chunk_loss, has_aux=True)(fast, caches, *chunk)
+    def read(fast, caches, chunk, biases=()):
+        (loss, (caches, p)), grads = jax.value_and_grad(chunk_loss, has_aux=True)(fast, caches, *chunk, biases)
         grads, size = clip(grads, cfg.clip)
-        return (jax.tree.map(lambda w, g: w - cfg.rate * g, fast, grads), caches), (loss, size)
+        return (jax.tree.map(lambda w, g: w - cfg.rate * g, fast, grads), caches), (loss, size, p)
 
     return read
 
@@ -186,7 +197,7 @@ def meta_losses(cfg, weights, ids):
     x, rope = before_suffix(cfg, weights, ids[:-1])
     read = jax.checkpoint(chunk_reader(cfg, weights, cached))
     start = (weights["fast"], empty_caches(cfg, cached))
-    (fast, _), (losses, sizes) = jax.lax.scan(lambda carry, chunk: read(*carry, chunk), start, cut_chunks(cfg, (x, ids[1:], rope)))
+    (fast, _), (losses, sizes, _) = jax.lax.scan(lambda carry, chunk: read(*carry, chunk), start, cut_chunks(cfg, (x, ids[1:], rope)))
     return losses, sizes, fast
 
 

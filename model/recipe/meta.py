@@ -5,10 +5,11 @@ Usage: meta.py --steps N --batch B --seq T --lr X --warmup N --seed N DIR FROM O
 
 Reads DIR/corpus/train and DIR/tokenizer.json, goes on from the model FROM, and writes the model directory OUT. Muon takes the blocks'
 matrices and AdamW the rest, at a rate that rises in the warm-up and falls along a cosine. A sequence is a random window of a document,
-documents being drawn by length within a group; shorter ones are put together. Needs JAX, safetensors and ttt-train on PATH; without a
+documents being drawn by length within a group; shorter ones are put together. Needs JAX, numba, safetensors and ttt-train on PATH; without a
 GPU it computes the same, slower than ttt-train."""
 
 import argparse
+import collections
 import functools
 import json
 import math
@@ -16,6 +17,7 @@ import os
 import shutil
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import jax
 import jax.numpy as jnp
@@ -24,12 +26,14 @@ from safetensors.numpy import load_file, save_file
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../../bench/peers"))
 import jax_ttt  # noqa: E402
+import ngram  # noqa: E402
 import tokens  # noqa: E402
 
 SHARES = tokens.SHARES | {"c": 0.42, "logs": 0.20}
 HELD_TAIL = 0.25
 END_LR = 2e-4
 MOMENTUM = 0.9  # Muon's
+SCALE_RATE = 0.02  # of the factors on biases: libttt/learn/ngram.c
 
 
 class Sampler:
@@ -60,7 +64,47 @@ class Sampler:
         return np.stack([self.sequence() for _ in range(n)]).astype(np.int32)
 
 
-def held_losses(cfg, weights, fast, caches, x, targets, rope):
+class Biases:
+    """A sequence's biases by the last tokens: their table, and factors by order and level, as libttt/learn/ngram.c has them. Constants for the gradient."""
+
+    def __init__(self, rates):
+        self.rates = jnp.array(rates, jnp.float32)
+
+    def start(self, trace):
+        R = self.rates.shape[0]
+        return jnp.zeros(trace["own"].shape[0] * R + 1), jnp.ones((R, 2 * ngram.LEVELS + 1))
+
+    def look(self, state, trace):
+        """Columns and values [C, R 8] for the positions of a trace [C, ...], and what learn wants of them."""
+        table, scale = state
+        noted = table[trace["slots"]]
+        trust = scale[jnp.arange(self.rates.shape[0]), trace["level"].astype(jnp.int32)]
+        wide = (noted.shape[0], noted.shape[1] * ngram.BUCKET)
+        columns = trace["tokens"].astype(jnp.int32).reshape(wide)
+        return (columns, jax.lax.stop_gradient(noted * trust[..., None]).reshape(wide)), noted
+
+    def learn(self, state, trace, noted, targets, p):
+        table, scale = state
+        at, own = jax.lax.stop_gradient(p)
+        none = table.shape[0] - 1
+        there = trace["slots"] != none
+        learns = (trace["part"] > 0)[..., None]
+        g = jnp.where(there & learns, at.reshape(noted.shape) - (trace["tokens"].astype(jnp.int32) == targets[:, None, None]), 0)
+        f = self.rates * trace["part"]
+        table = table.at[trace["slots"]].add(jnp.where(trace["live"], -f[..., None] * g, 0))
+        table = table.at[trace["own"]].add(f * (1 - own)[:, None])
+        table = jnp.clip(jnp.round(table * 1024) / 1024, -31, 31).at[none].set(0)
+        order = jnp.broadcast_to(jnp.arange(self.rates.shape[0]), trace["level"].shape)
+        scale = scale.at[order, trace["level"].astype(jnp.int32)].add(-SCALE_RATE * (g * noted).sum(-1))
+        return jax.lax.stop_gradient((table, jnp.maximum(scale, 0)))
+
+
+def cut_chunks(cfg, tree):
+    """Arrays over positions as arrays over chunks."""
+    return jax.tree.map(lambda a: a.reshape(a.shape[0] // cfg.chunk, cfg.chunk, *a.shape[1:]), tree)
+
+
+def held_losses(cfg, weights, fast, caches, x, targets, rope, biases):
     """Chunk losses of a tail [t] read with the weights held, behind caches of W - 1 rows: blocks of W queries over two of keys."""
     W, n = cfg.window, x.shape[0] // cfg.window
     back = W + np.arange(W)[:, None] - np.arange(2 * W)
@@ -75,31 +119,39 @@ def held_losses(cfg, weights, fast, caches, x, targets, rope):
         k, v = (jnp.concatenate([c[:1], c, a]) for c, a in zip(cache, kv))
         k, v = (jnp.concatenate([blocks(a[:-W]), blocks(a[W:])], 1) for a in (k, v))
         x = jax_ttt.rest(cfg, b, f, x, jax_ttt.look(cfg, blocks(q), k, v, seen).reshape(n * W, -1))
-    return jax.vmap(lambda x, y: jax_ttt.mean_loss(cfg, weights, x, y))(
-        x.reshape(-1, cfg.chunk, cfg.width), targets.reshape(-1, cfg.chunk)
-    )
+    chunks = cut_chunks(cfg, (x, targets, biases))
+    return jax.vmap(lambda x, y, b: jax_ttt.biased_loss(cfg, weights, x, y, b)[0])(*chunks)
 
 
-def sequence_loss(cfg, share, weights, ids):
-    """Mean of the chunk losses of ids [T + 1]; the tail is read with the weights at share of the way to their mean."""
+def sequence_loss(cfg, share, ngrams, weights, sequence):
+    """Mean of the chunk losses of ids [T + 1] with their trace; the tail is read with the weights at share of the way to their mean."""
+    ids, trace = sequence
     T = ids.shape[0] - 1
     learned, cached = T - int(HELD_TAIL * T), cfg.window - 1
     x, rope = jax_ttt.before_suffix(cfg, weights, ids[:-1])
-    step = jax.checkpoint(jax_ttt.chunk_reader(cfg, weights, cached), prevent_cse=False)
+    reader = jax_ttt.chunk_reader(cfg, weights, cached)
+
+    @functools.partial(jax.checkpoint, prevent_cse=False)
+    def step(fast, caches, state, chunk, trace):
+        biases, noted = ngrams.look(state, trace)
+        (fast, caches), (loss, _, p) = reader(fast, caches, chunk, biases)
+        return fast, caches, ngrams.learn(state, trace, noted, chunk[1], p), loss
 
     def read(carry, chunk):  # the sum is linear, and outside of step nothing of it is kept for the way back
-        (fast, caches), (loss, _) = step(*carry[:2], chunk)
-        return (fast, caches, jax.tree.map(jnp.add, carry[2], fast)), loss
+        *carry, total = carry
+        fast, caches, state, loss = step(*carry, chunk[0], chunk[1])
+        return (fast, caches, state, jax.tree.map(jnp.add, total, fast)), loss
 
-    head, tail = (jax.tree.map(lambda a, part=part: a[part], (x, ids[1:], rope)) for part in (slice(learned), slice(learned, T)))
-    start = (weights["fast"], jax_ttt.empty_caches(cfg, cached), jax.tree.map(jnp.zeros_like, weights["fast"]))
-    (_, caches, total), losses = jax.lax.scan(read, start, jax_ttt.cut_chunks(cfg, head))
+    head, tail = (jax.tree.map(lambda a, part=part: a[part], (x, ids[1:], rope, trace)) for part in (slice(learned), slice(learned, T)))
+    start = (weights["fast"], jax_ttt.empty_caches(cfg, cached), ngrams.start(trace), jax.tree.map(jnp.zeros_like, weights["fast"]))
+    (_, caches, state, total), losses = jax.lax.scan(read, start, (jax_ttt.cut_chunks(cfg, head[:3]), cut_chunks(cfg, head[3])))
     held = jax.tree.map(lambda w, s: (1 - share) * w + share * cfg.chunk / learned * s, weights["fast"], total)
-    return (losses.sum() + held_losses(cfg, weights, held, caches, *tail).sum()) * cfg.chunk / T
+    biases, _ = ngrams.look(state, tail[3])
+    return (losses.sum() + held_losses(cfg, weights, held, caches, *tail[:3], biases).sum()) * cfg.chunk / T
 
 
-def batch_loss(share, cfg, weights, ids):
-    return jax.vmap(lambda s: sequence_loss(cfg, share, weights, s))(ids).mean()
+def batch_loss(share, ngrams, cfg, weights, batch):
+    return jax.vmap(lambda s: sequence_loss(cfg, share, ngrams, weights, s))(batch).mean()
 
 
 def orthogonalize(x):
@@ -162,15 +214,24 @@ class Trainer:
         if not self.cfg.window or HELD_TAIL * seq % self.cfg.window:
             raise SystemExit(f"meta.py: {model}: its window must divide a quarter of {seq} tokens")
         with open(os.path.join(model, "config.json"), encoding="utf-8") as f:
-            share = json.load(f)["mean_share"]
+            self.config = json.load(f)
         self.moments = jax_ttt.zeros(self.weights)
-        ids = jnp.zeros((batch, seq + 1), jnp.int32)
-        step = jax_ttt.make_step(functools.partial(batch_loss, share), self.cfg, update_of=update_of)
-        self.step = step.lower(self.weights, self.moments, ids, 1.0, 1.0).compile()
+        loss = functools.partial(batch_loss, self.config["mean_share"], Biases(self.config.get("ngram_rates", [])))
+        step = jax_ttt.make_step(loss, self.cfg, update_of=update_of)
+        example = self.with_traces(np.zeros((batch, seq + 1), np.int32))
+        self.step = step.lower(self.weights, self.moments, example, 1.0, 1.0).compile()
 
-    def __call__(self, ids, lr, t):
-        """Step t, from 1, on ids [B, T + 1]; the loss before it, not waited for."""
-        self.weights, self.moments, loss, _ = self.step(self.weights, self.moments, ids, float(t), lr)
+    def with_traces(self, ids):
+        """Sequences [B, T + 1], and which biases each of them reads and changes."""
+        learned = ids.shape[1] - 1 - int(HELD_TAIL * (ids.shape[1] - 1))
+        orders, bits = self.config.get("ngram_orders", []), self.config.get("ngram_bits", 17)
+        with ThreadPoolExecutor() as pool:
+            traces = list(pool.map(lambda s: ngram.trace(s, learned, self.cfg.chunk, orders, bits, self.cfg.bos), ids))
+        return jax.device_put((ids, {key: np.stack([t[key] for t in traces]) for key in traces[0]}))
+
+    def __call__(self, batch, lr, t):
+        """Step t, from 1, on a batch of with_traces; the loss before it, not waited for."""
+        self.weights, self.moments, loss, _ = self.step(self.weights, self.moments, batch, float(t), lr)
         return loss
 
 
@@ -189,8 +250,11 @@ def main():
     trainer = Trainer(args.model, args.batch, args.seq)
     groups = [tokens.read_documents(args.dir, group, trainer.cfg.bos) for group in SHARES]
     sampler, begin, losses = Sampler(groups, args.seq + 1, args.seed), time.time(), []
+    pool = ThreadPoolExecutor(1)
+    ahead = collections.deque(pool.submit(lambda: trainer.with_traces(sampler.batch(args.batch))) for _ in range(3))
     for step in range(args.steps):
-        losses.append(trainer(sampler.batch(args.batch), rate(step, args.steps, args.warmup, args.lr), step + 1))
+        ahead.append(pool.submit(lambda: trainer.with_traces(sampler.batch(args.batch))))
+        losses.append(trainer(ahead.popleft().result(), rate(step, args.steps, args.warmup, args.lr), step + 1))
         if step % 20 == 19 or step + 1 == args.steps:
             mean = float(jnp.stack(losses).mean())
             print(json.dumps({"step": step + 1, "loss": mean, "seconds": round(time.time() - begin, 1)}), flush=True)

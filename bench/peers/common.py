@@ -15,13 +15,15 @@ FIXED = {
 }
 
 
-def read_config(directory):
-    """The sizes and rates of DIRECTORY/config.json, under short names."""
+def read_config(directory, ngrams=False):
+    """The sizes and rates of DIRECTORY/config.json, under short names. ngrams: biases by the last tokens are the caller's business."""
     with open(os.path.join(directory, "config.json")) as f:
         c = json.load(f)
     for key, value in FIXED.items():
         if c.get(key, value) != value:
             raise SystemExit(f"{directory}/config.json: {key} is {c[key]}; only {value} is supported")
+    if c.get("ngram_orders") and not ngrams:
+        raise SystemExit(f"{directory}/config.json: has ngram_orders; take a model without")
     heads = c["num_attention_heads"]
     if c.get("num_key_value_heads", heads) != heads:
         raise SystemExit(f"{directory}/config.json: num_key_value_heads differs from num_attention_heads")

@@ -31,9 +31,10 @@ NAMES = {
 PRIME_NAMES = {"pre_prime_norm": "pre_prime_layernorm", "post_prime_norm": "post_prime_layernorm"}
 
 
-def load(directory):
-    """The configuration and the float32 weights of a model directory; fast ones apart. What one product reads lies in one array."""
-    cfg = common.read_config(directory)
+def load(directory, ngrams=False):
+    """The configuration and the float32 weights of a model directory; fast ones apart. What one product reads lies in one array. ngrams: as in
+    common.read_config."""
+    cfg = common.read_config(directory, ngrams)
     file = {name: w.astype(jnp.float32) for name, w in load_file(os.path.join(directory, "model.safetensors")).items()}
 
     def block(n):

@@ -210,7 +210,7 @@ class Trainer:
     """The compiled step and what it changes: weights and the optimizer's moments."""
 
     def __init__(self, model, batch, seq):
-        self.cfg, self.weights = jax_ttt.load(model)
+        self.cfg, self.weights = jax_ttt.load(model, ngrams=True)
         if not self.cfg.window or HELD_TAIL * seq % self.cfg.window:
             raise SystemExit(f"meta.py: {model}: its window must divide a quarter of {seq} tokens")
         with open(os.path.join(model, "config.json"), encoding="utf-8") as f:

@@ -243,7 +243,7 @@ moved(double bias, double nats)
 }
 
 /* The slot that a new entry gets: an empty one, or that of fewest hits. Visited from another one on at every position, so that none is the
- * first to go for ever; and the one behind a victim loses a hit, so that what is never seen again goes in the end. */
+ * first to go for ever; and the one behind a victim loses half of its hits, so that what is not seen again gives way. */
 static struct ttt__ngram_entry *
 make_room(struct ttt__ngram_entry *bucket, int64_t position)
 {
@@ -260,7 +260,7 @@ make_room(struct ttt__ngram_entry *bucket, int64_t position)
 			victim = at;
 	}
 	behind = &bucket[(victim + 1) % TTT__NGRAM_BUCKET];
-	behind->hits -= behind->hits > 1;
+	behind->hits -= behind->hits / 2;
 	return &bucket[victim];
 }
 

@@ -105,8 +105,7 @@ def _trace(ids, learned, chunk, orders, bits, bos, slots, tokens, level, part, o
                         if v < 0 or hits[at + s] < hits[at + v]:
                             v = s
                     behind = at + (v + 1) % BUCKET
-                    if hits[behind] > 1:
-                        hits[behind] -= 1
+                    hits[behind] -= hits[behind] // 2
                 e = at + v
                 check[e], token[e], hits[e], name[e] = mark[t, r], y, 1, r * T + p
                 own[p, r] = name[e]

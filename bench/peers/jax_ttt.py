@@ -156,10 +156,14 @@ def before_suffix(cfg, weights, ids):
     return x, rope
 
 
+def in_chunks(cfg, tree):
+    """Arrays over positions as arrays over chunks."""
+    return jax.tree.map(lambda a: a.reshape(a.shape[0] // cfg.chunk, cfg.chunk, *a.shape[1:]), tree)
+
+
 def cut_chunks(cfg, inputs):
     """Arrays over all positions as arrays over chunks, and behind them the chunks' first positions."""
-    T = inputs[0].shape[0]
-    return (*jax.tree.map(lambda a: a.reshape(T // cfg.chunk, cfg.chunk, *a.shape[1:]), inputs), jnp.arange(0, T, cfg.chunk))
+    return (*in_chunks(cfg, inputs), jnp.arange(0, inputs[0].shape[0], cfg.chunk))
 
 
 def empty_caches(cfg, cached):

@@ -33,7 +33,6 @@ SHARES = tokens.SHARES | {"c": 0.42, "logs": 0.20}
 HELD_TAIL = 0.25
 END_LR = 2e-4
 MOMENTUM = 0.9  # Muon's
-SCALE_RATE = 0.02  # of the factors on biases: libttt/learn/ngram.c
 
 
 class Sampler:
@@ -95,13 +94,8 @@ class Biases:
         table = table.at[trace["own"]].add(f * (1 - own)[:, None])
         table = jnp.clip(jnp.round(table * 1024) / 1024, -31, 31).at[none].set(0)
         order = jnp.broadcast_to(jnp.arange(self.rates.shape[0]), trace["level"].shape)
-        scale = scale.at[order, trace["level"].astype(jnp.int32)].add(-SCALE_RATE * (g * noted).sum(-1))
+        scale = scale.at[order, trace["level"].astype(jnp.int32)].add(-ngram.SCALE_RATE * (g * noted).sum(-1))
         return jax.lax.stop_gradient((table, jnp.maximum(scale, 0)))
-
-
-def cut_chunks(cfg, tree):
-    """Arrays over positions as arrays over chunks."""
-    return jax.tree.map(lambda a: a.reshape(a.shape[0] // cfg.chunk, cfg.chunk, *a.shape[1:]), tree)
 
 
 def held_losses(cfg, weights, fast, caches, x, targets, rope, biases):
@@ -119,7 +113,7 @@ def held_losses(cfg, weights, fast, caches, x, targets, rope, biases):
         k, v = (jnp.concatenate([c[:1], c, a]) for c, a in zip(cache, kv))
         k, v = (jnp.concatenate([blocks(a[:-W]), blocks(a[W:])], 1) for a in (k, v))
         x = jax_ttt.rest(cfg, b, f, x, jax_ttt.look(cfg, blocks(q), k, v, seen).reshape(n * W, -1))
-    chunks = cut_chunks(cfg, (x, targets, biases))
+    chunks = jax_ttt.in_chunks(cfg, (x, targets, biases))
     return jax.vmap(lambda x, y, b: jax_ttt.biased_loss(cfg, weights, x, y, b)[0])(*chunks)
 
 
@@ -144,7 +138,7 @@ def sequence_loss(cfg, share, ngrams, weights, sequence):
 
     head, tail = (jax.tree.map(lambda a, part=part: a[part], (x, ids[1:], rope, trace)) for part in (slice(learned), slice(learned, T)))
     start = (weights["fast"], jax_ttt.empty_caches(cfg, cached), ngrams.start(trace), jax.tree.map(jnp.zeros_like, weights["fast"]))
-    (_, caches, state, total), losses = jax.lax.scan(read, start, (jax_ttt.cut_chunks(cfg, head[:3]), cut_chunks(cfg, head[3])))
+    (_, caches, state, total), losses = jax.lax.scan(read, start, (jax_ttt.cut_chunks(cfg, head[:3]), jax_ttt.in_chunks(cfg, head[3])))
     held = jax.tree.map(lambda w, s: (1 - share) * w + share * cfg.chunk / learned * s, weights["fast"], total)
     biases, _ = ngrams.look(state, tail[3])
     return (losses.sum() + held_losses(cfg, weights, held, caches, *tail[:3], biases).sum()) * cfg.chunk / T

@@ -5,7 +5,7 @@ import numba
 import numpy as np
 
 BUCKET, LEVELS = 8, 8
-WANING = 0.7
+WANING, SCALE_RATE = 0.7, 0.02
 
 
 @numba.njit(nogil=True, cache=False)

@@ -23,7 +23,7 @@ static const struct {
     {"clip never active", 6, 2, 2, 4, 0.02, 1e3, false, 0},
     {"clip sometimes active", 6, 2, 2, 6, 0.05, 4, false, 0},
     {"masked targets", 6, 2, 2, 4, 0.2, 1, true, 0},
-    {"held tail", 6, 2, 2, 5, 0.3, 1, false, 2},
+    {"held tail", 6, 2, 2, 5, 0.2, 1, false, 2},
     {"held tail of one", 19, 3, 2, 4, 0.2, 4, true, 1},
     {"held tail but for one", 0, 2, 1, 4, 0.3, 1, false, 3},
     {"one chunk", 6, 2, 2, 1, 1, 1, false, 0},

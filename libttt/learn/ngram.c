@@ -243,12 +243,11 @@ moved(double bias, double nats)
 }
 
 /* The slot that a new entry gets: an empty one, or that of fewest hits. Visited from another one on at every position, so that none is the
- * first to go for ever; and the one behind a victim loses half of its hits, so that what is not seen again gives way. */
+ * first to go for ever. What stays loses half of its hits each time, so that what is not seen again soon gives way. */
 static struct ttt__ngram_entry *
 make_room(struct ttt__ngram_entry *bucket, int64_t position)
 {
 	int64_t victim = position % TTT__NGRAM_BUCKET;
-	struct ttt__ngram_entry *behind;
 
 	for (int64_t i = 0; i < TTT__NGRAM_BUCKET; i++)
 		if (bucket[i].hits == 0)
@@ -259,8 +258,8 @@ make_room(struct ttt__ngram_entry *bucket, int64_t position)
 		if (bucket[at].hits < bucket[victim].hits)
 			victim = at;
 	}
-	behind = &bucket[(victim + 1) % TTT__NGRAM_BUCKET];
-	behind->hits -= behind->hits / 2;
+	for (int64_t i = 0; i < TTT__NGRAM_BUCKET; i++)
+		bucket[i].hits -= bucket[i].hits / 2;
 	return &bucket[victim];
 }
 

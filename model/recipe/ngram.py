@@ -104,8 +104,8 @@ def _trace(ids, learned, chunk, orders, bits, bos, slots, tokens, level, part, o
                         s = (p + k) % BUCKET
                         if v < 0 or hits[at + s] < hits[at + v]:
                             v = s
-                    behind = at + (v + 1) % BUCKET
-                    hits[behind] -= hits[behind] // 2
+                    for s in range(BUCKET):
+                        hits[at + s] -= hits[at + s] // 2
                 e = at + v
                 check[e], token[e], hits[e], name[e] = mark[t, r], y, 1, r * T + p
                 own[p, r] = name[e]

@@ -204,6 +204,18 @@ test_rules(void **state)
 	table_close(&x);
 }
 
+/* Random ids come, n times eight of them: as good as each is two new entries. */
+static void
+read_new(struct table *x, struct ttt__random *r, int n)
+{
+	for (int i = 0; i < n; i++) {
+		int32_t *ids = tiny_ids(r, 9, 20000);
+
+		read_ids(x, ids, 8, 0.001);
+		free(ids);
+	}
+}
+
 /* Nothing is learned of a target that is BOS; a full bucket gives up an entry of few hits; more tokens than places are no harm. */
 static void
 test_limits(void **state)
@@ -217,12 +229,7 @@ test_limits(void **state)
 	read_ids(&x, bos, 3, 0.5);
 	assert_int_equal(ttt__ngram_count(&x.g), 1); /* after 2 0 came 1 */
 	ttt__random_seed(&r, 4);
-	for (int i = 0; i < 4000; i++) {
-		int32_t *ids = tiny_ids(&r, 9, 20000);
-
-		read_ids(&x, ids, 8, 0.001);
-		free(ids);
-	}
+	read_new(&x, &r, 4000);
 	assert_in_range(ttt__ngram_count(&x.g), 1000, 1024);
 	for (int i = 0; i < 200; i++)
 		read_ids(&x, (const int32_t[]){1, 2, 3, 1, 2, 3}, 5, 1e-9);
@@ -231,6 +238,34 @@ test_limits(void **state)
 	read_ids(&x, (const int32_t[]){1, 2, 3, 1, 2, 3}, 5, NAN);
 	for (int level = 0; level < TTT__NGRAM_LEVEL; level++)
 		assert_true(isfinite(x.g.scale[0][level][0]) && x.g.scale[0][level][0] >= 0);
+	table_close(&x);
+}
+
+/* What came often outlasts what came once, but not for ever: some dozens of new entries in its bucket are enough, if it does not come again. */
+static void
+test_ageing(void **state)
+{
+	static const int32_t often[] = {1, 2, 20001};
+	struct table x;
+	struct ttt__random r;
+
+	(void)state;
+	table_open(&x);
+	x.g.n = 1; /* contexts of two tokens alone */
+	ttt__random_seed(&r, 5);
+	read_new(&x, &r, 200);
+	for (int i = 0; i < 300; i++)
+		read_ids(&x, often, 2, 0.5);
+	assert_int_equal(entry_of(&x, 20001)->hits, UINT8_MAX);
+	read_new(&x, &r, 32); /* two for each bucket */
+	assert_non_null(entry_of(&x, 20001));
+	for (int i = 0; i < 50; i++) {
+		read_new(&x, &r, 32);
+		read_ids(&x, often, 2, 0.5);
+	}
+	assert_non_null(entry_of(&x, 20001));
+	read_new(&x, &r, 400);
+	assert_null(entry_of(&x, 20001));
 	table_close(&x);
 }
 
@@ -388,6 +423,7 @@ main(void)
 	    cmocka_unit_test(test_add_at),
 	    cmocka_unit_test(test_rules),
 	    cmocka_unit_test(test_limits),
+	    cmocka_unit_test(test_ageing),
 	    cmocka_unit_test(test_history),
 	    cmocka_unit_test(test_repeated),
 	    cmocka_unit_test(test_next),

@@ -223,7 +223,7 @@ typedef void ttt_chunk_fn(void *ctx, const struct ttt_chunk_report *r);
 
 struct ttt_feed {
 	bool learn;        /* take the inner step after each whole chunk */
-	double rate;       /* factor on the model's inner rate, up to 1e6; 0 means 1 */
+	double rate;       /* factor on the model's inner rate, up to 1e6; 0 means 1. Biases (n_ngram) have rates of their own */
 	ttt_chunk_fn *fn;  /* called after every chunk; may be NULL */
 	void *ctx;
 };
@@ -312,7 +312,8 @@ enum ttt_compress { TTT_COMPRESS_GZIP = 0, TTT_COMPRESS_ZSTD, TTT_COMPRESS_NONE 
 
 struct ttt_save_options {
 	enum ttt_compress compress;
-	bool window_tail; /* leave the key-value window out; it is made again from the last tokens when the state is opened */
+	bool window_tail; /* leave the key-value window out, which is made again from the last tokens when the state is opened; and the
+	                   * biases (n_ngram), which begin anew */
 };
 
 /* Write the state to a stream, or to a path by temporary file, fsync and rename, mode 0600: the old file or the new one, never
@@ -525,7 +526,8 @@ enum ttt_mode { TTT_MODE_TTT = 0, TTT_MODE_WINDOW, TTT_MODE_FULL }; /* meta-trai
  * AdamW for embedding and norms. */
 enum ttt_optimizer { TTT_OPTIMIZER_ADAMW = 0, TTT_OPTIMIZER_MUON };
 
-/* Exact gradient of the outer loss (mean over sequences of the mean of chunk losses, SEMANTICS 2, 4, 6) by METAGRAD.md section 3. */
+/* Exact gradient of the outer loss (mean over sequences of the mean of chunk losses, SEMANTICS 2, 4, 6) by METAGRAD.md section 3; biases
+ * (n_ngram) are learned on the way, but count as constants. */
 struct ttt_trainer;
 
 struct ttt_train_options {

@@ -7,6 +7,7 @@
 
 #define WANING 0.7      /* a bias moves by its rate times the context's count to the power of -WANING */
 #define SCALE_RATE 0.02
+#define SUM_MAX 12.0F   /* nats that the orders add to a logit together, so that no token costs without end */
 
 /* Places for the biases of a chunk. */
 static int64_t
@@ -215,6 +216,8 @@ ttt__ngram_look(struct ttt__ngram *g, const int32_t *ids, int64_t from, int64_t 
 			x->hash = hash(g, g->order[r], ids, from + t);
 			note_context(g, x, r, first_cell, (int32_t)t);
 		}
+		for (int64_t i = first_cell; i < g->n_cell; i++)
+			g->value[i] = fmaxf(-SUM_MAX, fminf(g->value[i], SUM_MAX));
 	}
 	b->n = g->n_cell;
 	bytes = (size_t)g->n_cell * sizeof(float);
@@ -243,7 +246,7 @@ moved(double bias, double nats)
 }
 
 /* The slot that a new entry gets: an empty one, or that of fewest hits. Visited from another one on at every position, so that none is the
- * first to go for ever. What stays loses half of its hits each time, so that what is not seen again soon gives way. */
+ * first to go for ever. Half of the others lose half of their hits each time, so that what is not seen again soon gives way. */
 static struct ttt__ngram_entry *
 make_room(struct ttt__ngram_entry *bucket, int64_t position)
 {
@@ -258,8 +261,11 @@ make_room(struct ttt__ngram_entry *bucket, int64_t position)
 		if (bucket[at].hits < bucket[victim].hits)
 			victim = at;
 	}
-	for (int64_t i = 0; i < TTT__NGRAM_BUCKET; i++)
-		bucket[i].hits -= bucket[i].hits / 2;
+	for (int64_t i = 1; i <= TTT__NGRAM_BUCKET / 2; i++) {
+		struct ttt__ngram_entry *behind = &bucket[(victim + i) % TTT__NGRAM_BUCKET];
+
+		behind->hits -= behind->hits / 2;
+	}
 	return &bucket[victim];
 }
 

@@ -18,7 +18,7 @@ enum {
 struct ttt__ngram_entry {
 	uint16_t check, token;
 	int16_t bias;
-	uint8_t hits, zero; /* how often the token came after the context; 0: the entry is empty, and all of it 0 */
+	uint8_t hits, zero; /* how often the token came after the context, halved now and then; 0: the entry is empty, and all of it 0 */
 };
 
 /* A context of the chunk looked at, and its entries then: those of the notes from first on. */

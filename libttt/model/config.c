@@ -288,6 +288,9 @@ read_ngrams(struct reader *r, struct ttt_config *c)
 		last = order[i];
 		c->ngram_order[i] = (int64_t)order[i];
 	}
+	if (r->status == TTT_OK && c->n_ngram > 0 && c->n_layer_suffix == 0)
+		r->status = ttt__fail(r->err, TTT_E_FORMAT, "%s: has ngram_orders, but num_suffix_layers 0: it learns nothing while reading",
+		    r->label);
 	if (r->status == TTT_OK && c->n_ngram > 0 && c->n_vocab > MAX_NGRAM_VOCAB)
 		r->status = ttt__fail(r->err, TTT_E_RANGE, "%s: vocab_size is %lld, but with ngram_orders at most %d is supported", r->label,
 		    (long long)c->n_vocab, MAX_NGRAM_VOCAB);

@@ -104,8 +104,9 @@ def _trace(ids, learned, chunk, orders, bits, bos, slots, tokens, level, part, o
                         s = (p + k) % BUCKET
                         if v < 0 or hits[at + s] < hits[at + v]:
                             v = s
-                    for s in range(BUCKET):
-                        hits[at + s] -= hits[at + s] // 2
+                    for k in range(1, BUCKET // 2 + 1):
+                        behind = at + (v + k) % BUCKET
+                        hits[behind] -= hits[behind] // 2
                 e = at + v
                 check[e], token[e], hits[e], name[e] = mark[t, r], y, 1, r * T + p
                 own[p, r] = name[e]
@@ -115,7 +116,7 @@ def trace(ids, learned, chunk, orders, bits, bos):
     """ids [T + 1] to arrays [T, R, 8] slots (R T: none), tokens, live, and [T, R] level (16: none), part (the rate's), own."""
     T, R = len(ids) - 1, len(orders)
     slots = np.full((T, R, BUCKET), R * T, np.int32)
-    tokens = np.zeros((T, R, BUCKET), np.int16)
+    tokens = np.zeros((T, R, BUCKET), np.uint16)
     level = np.full((T, R), 2 * LEVELS, np.int8)
     part = np.zeros((T, R), np.float32)
     own = np.full((T, R), R * T, np.int32)

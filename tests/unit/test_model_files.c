@@ -45,7 +45,7 @@ test_config_defaults(void **state)
 	assert_int_equal(c.d_prime, 48);
 	assert_true(c.inner_lr_effective == 2.0);
 	assert_int_equal(c.n_ngram, 0);
-	assert_ok(parse_variant(&c, NULL, NULL, ", \"ngram_orders\": [2, 32], \"ngram_rates\": [1, 0.5]", &err), &err);
+	assert_ok(parse_variant(&c, NULL, NULL, ", \"num_suffix_layers\": 1, \"ngram_orders\": [2, 32], \"ngram_rates\": [1, 0.5]", &err), &err);
 	assert_true(c.n_ngram == 2 && c.ngram_order[1] == 32 && c.ngram_rate[1] == 0.5 && c.ngram_bits == 17);
 	assert_ok(parse_variant(&c, NULL, NULL,
 	    ", \"rope_scaling\": null, \"model_type\": \"ttt\", \"hidden_act\": \"silu\"", &err), &err);
@@ -116,9 +116,10 @@ test_config_mistakes(void **state)
 		{ NULL, NULL, ", \"ngram_orders\": [1, 2, 3, 4, 5, 6, 7, 8, 9]", TTT_E_FORMAT, "a list of at most 8" },
 		{ NULL, NULL, ", \"ngram_orders\": [2, 4], \"ngram_rates\": [1]", TTT_E_FORMAT, "has 2 numbers, but ngram_rates 1" },
 		{ NULL, NULL, ", \"ngram_rates\": [1]", TTT_E_FORMAT, "has 0 numbers, but ngram_rates 1" },
+		{ NULL, NULL, ", \"ngram_orders\": [2], \"ngram_rates\": [1]", TTT_E_FORMAT, "but num_suffix_layers 0" },
 		{ NULL, NULL, ", \"ngram_orders\": [2], \"ngram_rates\": [0]", TTT_E_RANGE, "ngram_rates holds 0" },
 		{ NULL, NULL, ", \"ngram_orders\": [2], \"ngram_rates\": [1], \"ngram_bits\": 9", TTT_E_RANGE, "ngram_bits is 9" },
-		{ "96", "65537", ", \"ngram_orders\": [2], \"ngram_rates\": [1]", TTT_E_RANGE, "vocab_size is 65537, but with ngram_orders" },
+		{ "96", "65537", ", \"num_suffix_layers\": 1, \"ngram_orders\": [2], \"ngram_rates\": [1]", TTT_E_RANGE, "vocab_size is 65537, but with ngram_orders" },
 		{ NULL, NULL, ", \"chunk_size\": 8, \"chunk_size\": 8", TTT_E_FORMAT, "duplicate" },
 		{ NULL, NULL, ",", TTT_E_FORMAT, "not JSON" },
 		{ NULL, NULL, "} {", TTT_E_FORMAT, "not JSON" },

@@ -216,13 +216,15 @@ read_new(struct table *x, struct ttt__random *r, int n)
 	}
 }
 
-/* Nothing is learned of a target that is BOS; a full bucket gives up an entry of few hits; more tokens than places are no harm. */
+/* Nothing is learned of a target that is BOS; a full bucket gives up an entry of few hits; more tokens than places are no harm; and biases
+ * have bounds, each one and those of all orders together. */
 static void
 test_limits(void **state)
 {
 	static const int32_t bos[] = {1, 2, 0, 1};
 	struct table x;
 	struct ttt__random r;
+	float highest = 0;
 
 	(void)state;
 	table_open(&x);
@@ -235,6 +237,10 @@ test_limits(void **state)
 		read_ids(&x, (const int32_t[]){1, 2, 3, 1, 2, 3}, 5, 1e-9);
 	for (int64_t i = 0; i < INT64_C(1) << x.g.bits; i++)
 		assert_in_range(x.g.table[i].bias + TTT__NGRAM_BIAS_MAX, 0, 2 * TTT__NGRAM_BIAS_MAX);
+	ttt__ngram_look(&x.g, (const int32_t[]){1, 2, 3, 1, 2}, 0, 5, x.d, &x.b);
+	for (int64_t i = 0; i < x.b.n; i++)
+		highest = fmaxf(highest, fabsf(x.g.value[i]));
+	assert_true(highest == 12); /* nats, of both orders together */
 	read_ids(&x, (const int32_t[]){1, 2, 3, 1, 2, 3}, 5, NAN);
 	for (int level = 0; level < TTT__NGRAM_LEVEL; level++)
 		assert_true(isfinite(x.g.scale[0][level][0]) && x.g.scale[0][level][0] >= 0);
@@ -264,7 +270,7 @@ test_ageing(void **state)
 		read_ids(&x, often, 2, 0.5);
 	}
 	assert_non_null(entry_of(&x, 20001));
-	read_new(&x, &r, 400);
+	read_new(&x, &r, 600);
 	assert_null(entry_of(&x, 20001));
 	table_close(&x);
 }

@@ -29,6 +29,7 @@ NAMES = {
     "post_ffn_norm": "post_feedforward_layernorm",
 }
 PRIME_NAMES = {"pre_prime_norm": "pre_prime_layernorm", "post_prime_norm": "post_prime_layernorm"}
+SUM_MAX = 12  # nats that biases add to a logit: libttt/learn/ngram.c
 
 
 def load(directory, ngrams=False):
@@ -122,13 +123,13 @@ def whole_block(cfg, b, fast, x, rope):
 
 
 def biased_loss(cfg, weights, x, targets, biases):
-    """Mean loss over the targets that are not BOS, of logits to which biases (columns, values), [T, E] each, are added, at most 12 nats to
-    one; and what the softmax then gives the columns [T, E] and the targets [T]."""
+    """Mean loss over the targets that are not BOS, of logits to which biases (columns, values), [T, E] each, are added, at most SUM_MAX
+    to one; and what the softmax then gives the columns [T, E] and the targets [T]."""
     logits = norm(cfg, x, weights["norm"]) @ weights["embed"].T
     if biases:
         columns, values = biases
         sums = jnp.zeros_like(logits).at[jnp.arange(x.shape[0])[:, None], columns].add(values)
-        logits += jnp.clip(sums, -12, 12)
+        logits += jnp.clip(sums, -SUM_MAX, SUM_MAX)
     lse = jax.nn.logsumexp(logits, -1)
     nll = lse - jnp.take_along_axis(logits, targets[:, None], 1)[:, 0]
     mask = targets != cfg.bos

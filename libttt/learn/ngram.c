@@ -7,6 +7,7 @@
 
 #define WANING 0.7      /* a bias moves by its rate times the context's count to the power of -WANING */
 #define SCALE_RATE 0.02
+enum { AGEING = 3 };    /* entries of a bucket that lose hits when a new one takes the place of another */
 #define SUM_MAX 12.0F   /* nats that the orders add to a logit together, so that no token costs without end */
 
 /* Places for the biases of a chunk. */
@@ -188,7 +189,7 @@ note_context(struct ttt__ngram *g, struct ttt__ngram_context *x, int64_t r, int6
 		if (!belongs(e, x->hash))
 			continue;
 		hits += e->hits;
-		g->note[g->n_note++] = (struct ttt__ngram_note){i, cell_of(g, first_cell, row, e->token), e->token, e->bias};
+		g->note[g->n_note++] = (struct ttt__ngram_note){cell_of(g, first_cell, row, e->token), e->token, e->bias};
 	}
 	x->n = g->n_note - x->first;
 	x->level = level_of(hits);
@@ -245,30 +246,6 @@ moved(double bias, double nats)
 	return (int16_t)lround(x > TTT__NGRAM_BIAS_MAX ? TTT__NGRAM_BIAS_MAX : x > -TTT__NGRAM_BIAS_MAX ? x : -TTT__NGRAM_BIAS_MAX);
 }
 
-/* The slot that a new entry gets: an empty one, or that of fewest hits. Visited from another one on at every position, so that none is the
- * first to go for ever. Half of the others lose half of their hits each time, so that what is not seen again soon gives way. */
-static struct ttt__ngram_entry *
-make_room(struct ttt__ngram_entry *bucket, int64_t position)
-{
-	int64_t victim = position % TTT__NGRAM_BUCKET;
-
-	for (int64_t i = 0; i < TTT__NGRAM_BUCKET; i++)
-		if (bucket[i].hits == 0)
-			return &bucket[i];
-	for (int64_t i = 1; i < TTT__NGRAM_BUCKET; i++) {
-		int64_t at = (position + i) % TTT__NGRAM_BUCKET;
-
-		if (bucket[at].hits < bucket[victim].hits)
-			victim = at;
-	}
-	for (int64_t i = 1; i <= TTT__NGRAM_BUCKET / 2; i++) {
-		struct ttt__ngram_entry *behind = &bucket[(victim + i) % TTT__NGRAM_BUCKET];
-
-		behind->hits -= behind->hits / 2;
-	}
-	return &bucket[victim];
-}
-
 static int64_t
 hits_of(const struct ttt__ngram_entry *bucket, uint64_t h)
 {
@@ -279,47 +256,73 @@ hits_of(const struct ttt__ngram_entry *bucket, uint64_t h)
 	return n;
 }
 
-/* What came after the context did come: its entry counts it, and is made where there is none. An entry that was noted has moved already. */
-static void
-count_target(struct ttt__ngram *g, const struct ttt__ngram_context *x, int32_t y, int64_t position, double step)
+static struct ttt__ngram_entry *
+find(struct ttt__ngram_entry *bucket, uint64_t h, int32_t token)
 {
-	struct ttt__ngram_entry *bucket = g->table + bucket_of(g, x->hash), *e = bucket;
+	for (int64_t i = 0; i < TTT__NGRAM_BUCKET; i++)
+		if (belongs(&bucket[i], h) && bucket[i].token == token)
+			return &bucket[i];
+	return NULL;
+}
+
+/* The slot of an entry of fewest hits, of those the one that was seen longest ago: the last. In a full bucket the last ones lose half of their
+ * hits, so that what is not seen again gives way. */
+static struct ttt__ngram_entry *
+make_room(struct ttt__ngram_entry *bucket)
+{
+	struct ttt__ngram_entry *victim = bucket;
+
+	for (int64_t i = 1; i < TTT__NGRAM_BUCKET; i++)
+		if (bucket[i].hits <= victim->hits)
+			victim = &bucket[i];
+	for (int64_t i = TTT__NGRAM_BUCKET - AGEING; i < TTT__NGRAM_BUCKET && victim->hits > 0; i++)
+		bucket[i].hits -= bucket[i].hits / 2;
+	return victim;
+}
+
+/* What came after the context did come: its entry counts it, and is made where there is none; in both cases it becomes the bucket's first. A
+ * noted one has moved already. */
+static void
+count_target(struct ttt__ngram *g, const struct ttt__ngram_context *x, int32_t y, double step)
+{
+	struct ttt__ngram_entry *bucket = g->table + bucket_of(g, x->hash), *e = find(bucket, x->hash, y), seen;
 	bool noted = false;
 
-	while (e < bucket + TTT__NGRAM_BUCKET && !(belongs(e, x->hash) && e->token == y))
-		e++;
-	if (e == bucket + TTT__NGRAM_BUCKET) {
-		*make_room(bucket, position) = (struct ttt__ngram_entry){(uint16_t)(x->hash & 0xffff), (uint16_t)y, moved(0, step), 1, 0};
-		return;
-	}
-	e->hits += e->hits < UINT8_MAX;
 	for (int64_t i = x->first; i < x->first + x->n; i++)
-		noted = noted || (g->note[i].entry == e - g->table && g->note[i].token == y);
-	if (!noted)
+		noted = noted || g->note[i].token == y;
+	if (e == NULL) {
+		e = make_room(bucket);
+		*e = (struct ttt__ngram_entry){(uint16_t)(x->hash & 0xffff), (uint16_t)y, moved(0, step), 0, 0};
+	} else if (!noted)
 		e->bias = moved(e->bias, step);
+	e->hits += e->hits < UINT8_MAX;
+	seen = *e;
+	memmove(bucket + 1, bucket, (size_t)(e - bucket) * sizeof *e);
+	*bucket = seen;
 }
 
 /* One context of row t. slope [LEVEL][2]: of the loss by the scales (+=). */
 static void
-learn_context(struct ttt__ngram *g, int64_t t, int64_t r, int32_t y, int64_t position, double (*slope)[2])
+learn_context(struct ttt__ngram *g, int64_t t, int64_t r, int32_t y, double (*slope)[2])
 {
 	const struct ttt__ngram_context *x = &g->context[t * g->n + r];
-	double f = g->rate[r] * pow((double)(hits_of(g->table + bucket_of(g, x->hash), x->hash) + 1), -WANING);
+	struct ttt__ngram_entry *bucket = g->table + bucket_of(g, x->hash);
+	double f = g->rate[r] * pow((double)(hits_of(bucket, x->hash) + 1), -WANING);
 
 	for (int64_t i = x->first; i < x->first + x->n; i++) {
 		const struct ttt__ngram_note *o = &g->note[i];
-		struct ttt__ngram_entry *e = &g->table[o->entry];
+		struct ttt__ngram_entry *e = find(bucket, x->hash, o->token);
 		double slip = probability(g->z[o->cell], g->lse[t]) - (o->token == y);
 
 		slope[x->level][x->several] += slip * o->bias / TTT__NGRAM_ONE;
-		if (belongs(e, x->hash) && e->token == o->token)
+		if (e != NULL)
 			e->bias = moved(e->bias, -f * slip);
 	}
-	count_target(g, x, y, position, f * (1 - probability(g->zy[t], g->lse[t])));
+	count_target(g, x, y, f * (1 - probability(g->zy[t], g->lse[t])));
 }
 
 void
-ttt__ngram_learn(struct ttt__ngram *g, const int32_t *target, int64_t T, int64_t position, struct ttt_device *d, const struct ttt__biases *b,
+ttt__ngram_learn(struct ttt__ngram *g, const int32_t *target, int64_t T, struct ttt_device *d, const struct ttt__biases *b,
     const struct ttt__head_tape *h)
 {
 	double slope[TTT_NGRAM_MAX][TTT__NGRAM_LEVEL][2] = {0};
@@ -333,7 +336,7 @@ ttt__ngram_learn(struct ttt__ngram *g, const int32_t *target, int64_t T, int64_t
 	for (int64_t t = 0; t < T; t++)
 		for (int64_t r = 0; r < g->n && target[t] != g->bos; r++)
 			if (g->context[t * g->n + r].level >= 0)
-				learn_context(g, t, r, target[t], position + t, slope[r]);
+				learn_context(g, t, r, target[t], slope[r]);
 	for (int64_t r = 0; r < g->n; r++)
 		for (int level = 0; level < TTT__NGRAM_LEVEL; level++)
 			for (int several = 0; several < 2; several++) {

@@ -2,7 +2,8 @@
  * that token's logit when the context comes again. Learned beside the fast weights, which cannot hold single facts so exactly. Private.
  *
  * A context is known by a hash: some of its bits choose a bucket, others tell the contexts of a bucket apart (check). Where two contexts
- * have the same of both, they count as one; a bias moves by the gradient of the loss that it is part of, so that it does no lasting harm. */
+ * have the same of both, they count as one; a bias moves by the gradient of the loss that it is part of, so that it does no lasting harm.
+ * The entries of a bucket stand in the order in which they were seen, the newest first. */
 #ifndef TTT_LEARN_NGRAM_H
 #define TTT_LEARN_NGRAM_H
 #include "libttt/net/network.h"
@@ -30,7 +31,7 @@ struct ttt__ngram_context {
 };
 
 struct ttt__ngram_note {
-	int64_t entry, cell; /* where it stands in the table; which bias of the chunk it is part of */
+	int64_t cell; /* which bias of the chunk it is part of */
 	uint16_t token;
 	int16_t bias;
 };
@@ -69,10 +70,9 @@ void ttt__biases_free(struct ttt__biases *b, struct ttt_device *d);
 
 /* Biases of what follows ids[from] .. ids[from + T - 1], ids[0] being the first token after the history; row 0 of b is that of from. */
 void ttt__ngram_look(struct ttt__ngram *g, const int32_t *ids, int64_t from, int64_t T, struct ttt_device *d, struct ttt__biases *b);
-/* Learn from the chunk last looked at, which has run forward with b and left h: its targets [T] on the host, and the position of its first
- * token in the stream. */
-void ttt__ngram_learn(struct ttt__ngram *g, const int32_t *target, int64_t T, int64_t position, struct ttt_device *d,
-    const struct ttt__biases *b, const struct ttt__head_tape *h);
+/* Learn from the chunk last looked at, which has run forward with b and left h: its targets [T] on the host. */
+void ttt__ngram_learn(struct ttt__ngram *g, const int32_t *target, int64_t T, struct ttt_device *d, const struct ttt__biases *b,
+    const struct ttt__head_tape *h);
 /* The T ids are read: they are history. */
 void ttt__ngram_advance(struct ttt__ngram *g, const int32_t *ids, int64_t T);
 

@@ -4,7 +4,7 @@ number that is learned plays a part in that, so it is found out beforehand. An e
 import numba
 import numpy as np
 
-BUCKET, LEVELS = 8, 8
+BUCKET, LEVELS, AGEING = 8, 8, 3
 WANING, SCALE_RATE = 0.7, 0.02
 
 
@@ -32,7 +32,6 @@ def _trace(ids, learned, chunk, orders, bits, bos, slots, tokens, level, part, o
     name = np.zeros(1 << bits, np.int32)
     bucket = np.zeros((chunk, R), np.int64)
     mark = np.zeros((chunk, R), np.uint16)
-    noted = np.zeros((chunk, R, BUCKET), np.int64)
     for first in range(0, T, chunk):
         for t in range(chunk):
             p = first + t
@@ -50,10 +49,8 @@ def _trace(ids, learned, chunk, orders, bits, bos, slots, tokens, level, part, o
                 mark[t, r] = np.uint16(h & np.uint64(0xFFFF))
                 n, several = 0, 0
                 for s in range(BUCKET):
-                    noted[t, r, s] = -1
                     e = at + s
                     if hits[e] > 0 and check[e] == mark[t, r]:
-                        noted[t, r, s] = e
                         slots[p, r, s] = name[e]
                         tokens[p, r, s] = token[e]
                         n += hits[e]
@@ -81,35 +78,29 @@ def _trace(ids, learned, chunk, orders, bits, bos, slots, tokens, level, part, o
                 part[p, r] = np.float32(np.float64(n) ** -WANING)
                 was = False
                 for s in range(BUCKET):
-                    e = noted[t, r, s]
-                    if e < 0:
+                    if slots[p, r, s] == R * T:
                         continue
-                    if hits[e] > 0 and check[e] == mark[t, r] and token[e] == tokens[p, r, s]:
-                        live[p, r, s] = True
-                        if e == has:
-                            was = True
-                if has >= 0:
-                    if hits[has] < 255:
-                        hits[has] += 1
-                    if not was:
-                        own[p, r] = name[has]
-                    continue
-                v = -1
-                for s in range(BUCKET):
-                    if hits[at + s] == 0:
-                        v = s
-                        break
-                if v < 0:
-                    for k in range(BUCKET):
-                        s = (p + k) % BUCKET
-                        if v < 0 or hits[at + s] < hits[at + v]:
-                            v = s
-                    for k in range(1, BUCKET // 2 + 1):
-                        behind = at + (v + k) % BUCKET
-                        hits[behind] -= hits[behind] // 2
-                e = at + v
-                check[e], token[e], hits[e], name[e] = mark[t, r], y, 1, r * T + p
-                own[p, r] = name[e]
+                    for e in range(at, at + BUCKET):
+                        if hits[e] > 0 and name[e] == slots[p, r, s]:
+                            live[p, r, s] = True
+                            was |= e == has
+                if has < 0:
+                    has = at
+                    for e in range(at + 1, at + BUCKET):
+                        if hits[e] <= hits[has]:
+                            has = e
+                    if hits[has] > 0:
+                        for e in range(at + BUCKET - AGEING, at + BUCKET):
+                            hits[e] -= hits[e] // 2
+                    check[has], token[has], hits[has], name[has] = mark[t, r], y, 0, r * T + p
+                if not was:
+                    own[p, r] = name[has]
+                if hits[has] < 255:
+                    hits[has] += 1
+                seen = check[has], token[has], hits[has], name[has]
+                for e in range(has, at, -1):
+                    check[e], token[e], hits[e], name[e] = check[e - 1], token[e - 1], hits[e - 1], name[e - 1]
+                check[at], token[at], hits[at], name[at] = seen
 
 
 def trace(ids, learned, chunk, orders, bits, bos):

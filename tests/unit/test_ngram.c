@@ -109,7 +109,6 @@ struct table {
 	struct ttt_config c;
 	struct ttt__ngram g;
 	struct ttt__biases b;
-	int64_t position;
 };
 
 static void
@@ -142,9 +141,8 @@ read_ids(struct table *x, const int32_t *ids, int64_t T, double p)
 	z = tiny_upload(x->d, host, x->b.n);
 	x->d->ops->copy(x->d, x->b.z, z, (size_t)x->b.n * sizeof *z);
 	h.zy = zy;
-	ttt__ngram_learn(&x->g, ids + 1, T, x->position, x->d, &x->b, &h);
+	ttt__ngram_learn(&x->g, ids + 1, T, x->d, &x->b, &h);
 	ttt__ngram_advance(&x->g, ids, T);
-	x->position += T;
 	ttt__device_release(x->d, lse);
 	ttt__device_release(x->d, zy);
 	ttt__device_release(x->d, z);
@@ -216,7 +214,7 @@ read_new(struct table *x, struct ttt__random *r, int n)
 	}
 }
 
-/* Nothing is learned of a target that is BOS; a full bucket gives up an entry of few hits; more tokens than places are no harm; and biases
+/* Nothing is learned of a target that is BOS; a full bucket gives up an entry; more tokens than places are no harm; and biases
  * have bounds, each one and those of all orders together. */
 static void
 test_limits(void **state)
@@ -244,6 +242,29 @@ test_limits(void **state)
 	read_ids(&x, (const int32_t[]){1, 2, 3, 1, 2, 3}, 5, NAN);
 	for (int level = 0; level < TTT__NGRAM_LEVEL; level++)
 		assert_true(isfinite(x.g.scale[0][level][0]) && x.g.scale[0][level][0] >= 0);
+	table_close(&x);
+}
+
+/* Of what came once, the oldest gives way. */
+static void
+test_oldest_gives_way(void **state)
+{
+	struct table x;
+	struct ttt__random r;
+
+	(void)state;
+	table_open(&x);
+	x.g.n = 1; /* contexts of two tokens alone */
+	ttt__random_seed(&r, 5);
+	read_new(&x, &r, 400);
+	for (int32_t i = 0; i < 20; i++)
+		read_ids(&x, (const int32_t[]){i + 1, i + 2, 20001 + i}, 2, 0.5);
+	read_new(&x, &r, 32); /* two for each bucket */
+	for (int32_t i = 0; i < 20; i++)
+		assert_non_null(entry_of(&x, 20001 + i));
+	read_new(&x, &r, 320);
+	for (int32_t i = 0; i < 20; i++)
+		assert_null(entry_of(&x, 20001 + i));
 	table_close(&x);
 }
 
@@ -429,6 +450,7 @@ main(void)
 	    cmocka_unit_test(test_add_at),
 	    cmocka_unit_test(test_rules),
 	    cmocka_unit_test(test_limits),
+	    cmocka_unit_test(test_oldest_gives_way),
 	    cmocka_unit_test(test_ageing),
 	    cmocka_unit_test(test_history),
 	    cmocka_unit_test(test_repeated),

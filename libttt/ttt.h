@@ -4,6 +4,7 @@
  * free(NULL) does nothing. A fallible call returns an enum ttt_status and takes a struct ttt_error as its last argument;
  * the error is written only on failure. The library never prints, never exits, and holds no global mutable state.
  * A struct ttt_model is immutable and may be shared by threads; every other object belongs to one thread at a time.
+ * Large matrix products are oneDNN's (libdnnl.so.3 or .2), opened when the first comes; where it is not found they are made here, more slowly.
  * The library's own threads block all signals. A handler that may interrupt a thread of the caller's within the library must run on a
  * stack of its own (sigaltstack, SA_ONSTACK): the stack pointer may lie within the heap while oneDNN multiplies.
  *

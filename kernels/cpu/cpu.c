@@ -173,8 +173,8 @@ describe(struct ttt__cpu *c)
 {
 	struct ttt_device *d = &c->device;
 
-	snprintf(d->description, sizeof d->description, "cpu, kernels %s, %d thread%s, matrix products by %s%s", level_name[c->level],
-	    d->n_thread, d->n_thread == 1 ? "" : "s", ttt__cpu_gemm_name, d->precision == TTT_BF16 ? bf16_name[c->bf16] : "");
+	snprintf(d->description, sizeof d->description, "cpu, kernels %s, %d thread%s%s", level_name[c->level],
+	    d->n_thread, d->n_thread == 1 ? "" : "s", d->precision == TTT_BF16 ? bf16_name[c->bf16] : "");
 }
 
 /* Without memory for it the threads stay as many as they are. */
@@ -223,8 +223,6 @@ ttt__cpu_create(struct ttt_device **out, const struct ttt_device_options *o, str
 	else
 #endif
 		ttt__cpu_table__plain(c);
-	if (o->kernels)
-		ttt__cpu_gemm_limit(level);
 	c->ops.destroy = cpu_destroy;
 	c->ops.alloc = cpu_alloc;
 	c->ops.free = cpu_free;

@@ -64,10 +64,9 @@ void ttt__cpu_gemm(struct ttt_device *, bool ta, bool tb, int64_t M, int64_t N, 
 void ttt__cpu_gemm_bf16(struct ttt_device *, bool narrow, bool tb, int64_t M, int64_t N, int64_t K, const float *A, int64_t lda, const uint16_t *B,
     int64_t ldb, double beta, float *C, int64_t ldc);
 int ttt__cpu_threads_worth(const struct ttt_device *, double work);
-ttt__gemm_fn ttt__cpu_gemm_library;
-/* Tell the matrix library not to go beyond level (0 plain, 1 avx2, 2 avx512); and its name. */
-void ttt__cpu_gemm_limit(int level);
-extern const char ttt__cpu_gemm_name[];
+/* The same as gemm_one by the matrix library, which goes no further than level (0 plain, 1 avx2, 2 avx512). False: there is none. */
+bool ttt__cpu_gemm_library(int level, bool ta, bool tb, int64_t M, int64_t N, int64_t K, float alpha, const float *A, int64_t lda, const float *B,
+    int64_t ldb, float beta, float *C, int64_t ldc);
 
 #ifdef TTT__ISA
 ttt__gemm_fn ISA(ttt__cpu_gemm_one);

@@ -1,59 +1,7 @@
-/* Matrix products cut among our threads, and the library's: oneDNN, or any CBLAS where configure found no oneDNN. It works on one thread,
- * since a library that wakes threads of its own for every product of a chunk loses more than it gains. */
-#include "config.h"
-
+/* Matrix products cut among our threads. */
 #include <math.h>
-#include <omp.h>
 
 #include "kernels/cpu/cpu.h"
-
-#ifdef HAVE_DNNL
-#include <oneapi/dnnl/dnnl.h>
-
-const char ttt__cpu_gemm_name[] = "oneDNN";
-
-void
-ttt__cpu_gemm_library(bool ta, bool tb, int64_t M, int64_t N, int64_t K, float alpha, const float *A, int64_t lda, const float *B,
-    int64_t ldb, float beta, float *C, int64_t ldc)
-{
-	/* oneDNN asks OpenMP how many threads to use; this is a setting of the calling thread alone, and given back. */
-	int before = omp_get_max_threads();
-
-	omp_set_num_threads(1);
-	dnnl_sgemm(ta ? 'T' : 'N', tb ? 'T' : 'N', M, N, K, alpha, A, lda, B, ldb, beta, C, ldc);
-	omp_set_num_threads(before);
-}
-
-void
-ttt__cpu_gemm_limit(int level)
-{
-	/* Refused once the first product has run; then the earlier limit holds, which is the same within one process. */
-	if (level < 2)
-		(void)dnnl_set_max_cpu_isa(level ? dnnl_cpu_isa_avx2 : dnnl_cpu_isa_sse41);
-}
-#else
-#include <cblas.h>
-
-const char ttt__cpu_gemm_name[] = "CBLAS";
-
-void
-ttt__cpu_gemm_library(bool ta, bool tb, int64_t M, int64_t N, int64_t K, float alpha, const float *A, int64_t lda, const float *B,
-    int64_t ldb, float beta, float *C, int64_t ldc)
-{
-	int before = omp_get_max_threads();
-
-	omp_set_num_threads(1);
-	cblas_sgemm(CblasRowMajor, ta ? CblasTrans : CblasNoTrans, tb ? CblasTrans : CblasNoTrans, (int)M, (int)N, (int)K, alpha, A, (int)lda,
-	    B, (int)ldb, beta, C, (int)ldc);
-	omp_set_num_threads(before);
-}
-
-void
-ttt__cpu_gemm_limit(int level)
-{
-	(void)level;
-}
-#endif
 
 /* What one thread more costs a product, in multiply-adds: a microsecond or two of telling it and of waiting for it. */
 #define THREAD_COST ((double)(1 << 17))

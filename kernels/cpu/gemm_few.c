@@ -1,4 +1,4 @@
-/* Matrix products on the calling thread: those of a small chunk made here, the others by the library.
+/* Matrix products on the calling thread: those of a small chunk made here, the others by the library where there is one.
  *
  * A library rearranges both factors before it multiplies, which pays where each is used hundreds of times. In a chunk of 32 tokens a weight
  * is used 32 times; so the weights are read as they lie, and only what is small is turned round. The heart is a tile of ROWS x COLS sums in
@@ -172,6 +172,45 @@ thin_row(bool add, int64_t N, int64_t K, float alpha, const float *x, const floa
 	}
 }
 
+/* C *= beta */
+static void
+scale(int64_t M, int64_t N, float beta, float *C, int64_t ldc)
+{
+	for (int64_t i = 0; i < M; i++)
+		for (int64_t j = 0; j < N; j++)
+			C[i * ldc + j] *= beta;
+}
+
+/* Any product, as many of few rows. */
+static void
+strips(bool ta, bool tb, int64_t M, int64_t N, int64_t K, float alpha, const float *A, int64_t lda, const float *B, int64_t ldb, float beta,
+    float *C, int64_t ldc)
+{
+	float strip[FEW * DEPTH];
+
+	if (beta != 0 && beta != 1)
+		scale(M, N, beta, C, ldc);
+	for (int64_t i = 0; i < M; i += FEW, C += FEW * ldc) {
+		int64_t m = M - i < FEW ? M - i : FEW;
+
+		for (int64_t k = 0; k < K; k += DEPTH) {
+			int64_t depth = K - k < DEPTH ? K - k : DEPTH;
+			bool add = beta != 0 || k > 0;
+
+			if (ta)
+				turn(false, strip, depth, alpha, A + k * lda + i, lda, depth, m);
+			else
+				for (int64_t r = 0; r < m; r++)
+					for (int64_t x = 0; x < depth; x++)
+						strip[r * depth + x] = alpha * A[(i + r) * lda + k + x];
+			if (tb)
+				turned(add, m, N, depth, 1, strip, depth, B + k, ldb, C, ldc);
+			else
+				straight(add, m, N, depth, strip, depth, B + k * ldb, ldb, C, ldc);
+		}
+	}
+}
+
 void
 ISA(ttt__cpu_gemm_one)(bool ta, bool tb, int64_t M, int64_t N, int64_t K, float alpha, const float *A, int64_t lda, const float *B,
     int64_t ldb, float beta, float *C, int64_t ldc)
@@ -189,6 +228,6 @@ ISA(ttt__cpu_gemm_one)(bool ta, bool tb, int64_t M, int64_t N, int64_t K, float 
 		straight(add, M, N, K, A, lda, B, ldb, C, ldc);
 	else if (set_or_add && !tb && ta && alpha == 1 && K <= FEW)
 		outer(add, M, N, K, A, lda, B, ldb, C, ldc);
-	else
-		ttt__cpu_gemm_library(ta, tb, M, N, K, alpha, A, lda, B, ldb, beta, C, ldc);
+	else if (!ttt__cpu_gemm_library(LEVEL, ta, tb, M, N, K, alpha, A, lda, B, ldb, beta, C, ldc))
+		strips(ta, tb, M, N, K, alpha, A, lda, B, ldb, beta, C, ldc);
 }

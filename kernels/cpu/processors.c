@@ -1,10 +1,11 @@
 /* How many processors there are for this process: in a container or a service with a quota of processor time, threads beyond it only take
  * turns with those that work. */
 #include <limits.h>
-#include <omp.h>
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "kernels/cpu/processors.h"
 
@@ -48,11 +49,24 @@ limit_of(const char *root, const char *place, int limit)
 	return n < limit ? (int)n : limit;
 }
 
+/* Those that the process may run on. */
+static int
+allowed(void)
+{
+	cpu_set_t set;
+	long n;
+
+	if (sched_getaffinity(0, sizeof set, &set) == 0)
+		return CPU_COUNT(&set);
+	n = sysconf(_SC_NPROCESSORS_ONLN); /* more than a set of this size can name */
+	return n > 0 ? (int)n : 1;
+}
+
 int
 ttt__cpu_processors(const char *root)
 {
 	char place[PATH_MAX], *slash;
-	int n = omp_get_num_procs();
+	int n = allowed();
 
 	if (!read_place(place, sizeof place, root))
 		return n;

@@ -8,11 +8,11 @@
 #include "kernels/cpu/cpu.h"
 
 #if defined(__AVX512F__)
-enum { LANES = 16, ROWS = 12 };
+enum { LEVEL = 2, LANES = 16, ROWS = 12 };
 #elif defined(__AVX2__)
-enum { LANES = 8, ROWS = 6 };
+enum { LEVEL = 1, LANES = 8, ROWS = 6 };
 #else
-enum { LANES = 4, ROWS = 6 };
+enum { LEVEL = 0, LANES = 4, ROWS = 6 };
 #endif
 
 enum {

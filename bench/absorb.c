@@ -1,6 +1,7 @@
 /* Learning while reading: tokens a second beside the matrix-product peak of the same minutes, and memory. */
 #include "bench/bench.h"
 
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -21,7 +22,8 @@ resident(void)
 	return 1024.0 * kilobytes;
 }
 
-/* Weights as they are kept, fast weights and their gradient, window, and one chunk's activations: forward values of every layer and the head. */
+/* Weights as they are kept, fast weights and their gradient, biases by the last tokens, window, and one chunk's activations: forward values of
+ * every layer and the head. */
 static double
 memory_needed(const struct ttt_model *m)
 {
@@ -32,7 +34,9 @@ memory_needed(const struct ttt_model *m)
 
 	double slow = (double)(ttt_model_n_parameter(m) - ttt_model_n_fast(m)), fast = (double)ttt_model_n_fast(m);
 
-	return (m->half ? 2 : 4) * slow + 4 * (3 * fast + window + activations);
+	double biases = c->n_ngram ? ldexp(8, (int)c->ngram_bits) : 0;
+
+	return (m->half ? 2 : 4) * slow + 4 * (3 * fast + window + activations) + biases;
 }
 
 /* Read n ids, from *at on and round again, as whole chunks. */

@@ -1,5 +1,6 @@
 /* What programs open: device, model, inputs. */
 #include "tools/tool.h"
+#include <malloc.h>
 #include <string.h>
 #include <sys/stat.h>
 
@@ -19,6 +20,9 @@ open_model(struct tool *t, bool fits, struct ttt_error *err)
 
 	if (s == TTT_OK && t->model == NULL)
 		s = ttt_model_open(&t->model, t->device, t->model_dir, err);
+#ifdef __GLIBC__
+	(void)malloc_trim(0); /* what parsing the tokenizer took and gave back */
+#endif
 	if (s == TTT_OK && fits)
 		ttt_device_fit(t->device, ttt_model_config(t->model));
 	if (s == TTT_OK)

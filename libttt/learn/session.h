@@ -12,6 +12,8 @@ enum ttt__fast {
 };
 bool ttt__session_has(const struct ttt_session *s, enum ttt__fast which);
 void ttt__session_fast_read(const struct ttt_session *s, enum ttt__fast which, float *out);
+/* n of them, from the given one on. */
+void ttt__session_fast_read_part(const struct ttt_session *s, enum ttt__fast which, int64_t from, int64_t n, float *out);
 /* TTT_E_MEMORY where the session had none of them yet. */
 enum ttt_status ttt__session_fast_write(struct ttt_session *s, enum ttt__fast which, const float *in, struct ttt_error *err);
 /* What goes with mean and good weights: how often the slow ones moved, which is how many weights the mean is of; chunks of noise in a row;

@@ -24,11 +24,17 @@ ttt__session_has(const struct ttt_session *s, enum ttt__fast which)
 }
 
 void
-ttt__session_fast_read(const struct ttt_session *s, enum ttt__fast which, float *out)
+ttt__session_fast_read_part(const struct ttt_session *s, enum ttt__fast which, int64_t from, int64_t n, float *out)
 {
 	const float *w = which == TTT__FAST_LAST ? s->fast : which == TTT__FAST_MEAN ? s->mean : s->good;
 
-	s->net.device->ops->download(s->net.device, out, w, (size_t)s->model->parameters.n_fast * sizeof *out);
+	s->net.device->ops->download(s->net.device, out, w + from, (size_t)n * sizeof *out);
+}
+
+void
+ttt__session_fast_read(const struct ttt_session *s, enum ttt__fast which, float *out)
+{
+	ttt__session_fast_read_part(s, which, 0, s->model->parameters.n_fast, out);
 }
 
 enum ttt_status

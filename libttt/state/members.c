@@ -58,34 +58,47 @@ put_header(struct ttt__sink *k, const struct ttt__tensor_out *t, size_t n, struc
 	return status;
 }
 
+/* All of them, a piece at a time. */
+static enum ttt_status
+put_fast(struct ttt_state *s, enum ttt__fast which, struct ttt__sink *k, struct ttt_error *err)
+{
+	int64_t all = s->model->parameters.n_fast;
+	float *w = ttt__new(PIECE, sizeof(*w));
+	enum ttt_status status = w == NULL ? ttt__fail_memory(err, "the fast weights") : TTT_OK;
+
+	for (int64_t from = 0; from < all && status == TTT_OK; from += PIECE) {
+		int64_t n = all - from < PIECE ? all - from : PIECE;
+
+		ttt__session_fast_read_part(s->session, which, from, n, w);
+		for (int64_t i = 0; i < n && status == TTT_OK; i++)
+			if (!isfinite(w[i]))
+				status = ttt__fail(err, TTT_E_RANGE,
+				    "the fast weights are no longer finite numbers: the rate is too large");
+		if (status == TTT_OK)
+			status = put_numbers(k, w, n, err);
+	}
+	free(w);
+	return status;
+}
+
 static enum ttt_status
 put_weights(struct ttt_state *s, enum ttt__fast which, struct ttt__sink *k, struct ttt_error *err)
 {
 	const struct ttt__parameters *p = &s->model->parameters;
 	struct ttt__tensor_out *t = ttt__new((size_t)p->n, sizeof(*t));
-	float *w = ttt__new((size_t)p->n_fast, sizeof(*w));
 	enum ttt_status status;
 	size_t n = 0;
 
-	if (t == NULL || w == NULL) {
-		free(t);
-		free(w);
+	if (t == NULL)
 		return ttt__fail_memory(err, "the fast weights");
-	}
 	for (int64_t i = 0; i < p->n; i++)
 		if (p->p[i].offset >= p->fast_offset)
 			t[n++] = (struct ttt__tensor_out){ .name = p->p[i].name, .n_dim = 2,
 			    .dim = { p->p[i].rows, p->p[i].cols } };
 	status = put_header(k, t, n, err);
-	ttt__session_fast_read(s->session, which, w);
-	for (int64_t i = 0; i < p->n_fast && status == TTT_OK; i++)
-		if (!isfinite(w[i]))
-			status = ttt__fail(err, TTT_E_RANGE,
-			    "the fast weights are no longer finite numbers: the rate is too large");
 	if (status == TTT_OK)
-		status = put_numbers(k, w, p->n_fast, err);
+		status = put_fast(s, which, k, err);
 	free(t);
-	free(w);
 	return status;
 }
 

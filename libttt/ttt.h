@@ -69,7 +69,7 @@ struct ttt_device_options {
  * The device must outlive what is made on it. */
 enum ttt_status ttt_device_create(struct ttt_device **out, const struct ttt_device_options *o, struct ttt_error *err);
 void ttt_device_free(struct ttt_device *d);
-/* One line: backend, instruction set, threads, matrix library. Borrowed; lives as long as the device. */
+/* One line: backend, instruction set, threads. Borrowed; lives as long as the device. */
 const char *ttt_device_describe(const struct ttt_device *d);
 struct ttt_config;
 /* Keep no more threads than reading with a model of configuration c is worth: more than its largest product of a chunk can use make it slower.

@@ -16,8 +16,8 @@ static const char *const level_name[] = {"plain", "avx2", "avx512"};
 
 static const char *const bf16_name[] = {", bfloat16 widened", ", bfloat16 by AVX512_BF16", ", bfloat16 by AMX"};
 
-static int
-level_of_processor(void)
+int
+ttt__cpu_level(void)
 {
 #if defined(__x86_64__)
 	__builtin_cpu_init();
@@ -92,7 +92,7 @@ cpu_adopt(struct ttt_device *d, const void *host, size_t n)
 static enum ttt_status
 choose_level(int *level, const char *wanted, struct ttt_error *err)
 {
-	int best = level_of_processor();
+	int best = ttt__cpu_level();
 
 	*level = best;
 	if (!wanted)

@@ -64,7 +64,10 @@ void ttt__cpu_gemm(struct ttt_device *, bool ta, bool tb, int64_t M, int64_t N, 
 void ttt__cpu_gemm_bf16(struct ttt_device *, bool narrow, bool tb, int64_t M, int64_t N, int64_t K, const float *A, int64_t lda, const uint16_t *B,
     int64_t ldb, double beta, float *C, int64_t ldc);
 int ttt__cpu_threads_worth(const struct ttt_device *, double work);
-/* The same as gemm_one by the matrix library, which goes no further than level (0 plain, 1 avx2, 2 avx512). False: there is none. */
+/* The best instruction set of this processor: 0 plain, 1 avx2, 2 avx512. */
+int ttt__cpu_level(void);
+/* The same as gemm_one by the matrix library. False: there is none, or the kernels are for a lesser instruction set than this processor has (level),
+ * beyond which it would go. */
 bool ttt__cpu_gemm_library(int level, bool ta, bool tb, int64_t M, int64_t N, int64_t K, float alpha, const float *A, int64_t lda, const float *B,
     int64_t ldb, float beta, float *C, int64_t ldc);
 

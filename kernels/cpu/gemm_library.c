@@ -9,7 +9,6 @@
 static struct {
 	int (*sgemm)(char ta, char tb, int64_t M, int64_t N, int64_t K, float alpha, const float *A, int64_t lda, const float *B, int64_t ldb,
 	    float beta, float *C, int64_t ldc); /* NULL: there is no library */
-	int (*set_max_cpu_isa)(int isa);
 	int (*max_threads)(void);
 	void (*set_threads)(int n);
 } library;
@@ -21,15 +20,18 @@ open_library(void)
 	static const struct {
 		const char *name;
 		void *to;
-	} symbols[] = {{"dnnl_set_max_cpu_isa", &library.set_max_cpu_isa}, {"omp_get_max_threads", &library.max_threads},
-	    {"omp_set_num_threads", &library.set_threads}, {"dnnl_sgemm", &library.sgemm}};
+	} symbols[] = {{"omp_get_max_threads", &library.max_threads}, {"omp_set_num_threads", &library.set_threads},
+	    {"dnnl_sgemm", &library.sgemm}};
 	void *handle = dlopen("libdnnl.so.3", RTLD_NOW | RTLD_LOCAL);
 
 	if (handle == NULL)
 		handle = dlopen("libdnnl.so.2", RTLD_NOW | RTLD_LOCAL);
 	for (size_t i = 0; handle != NULL && i < sizeof symbols / sizeof *symbols; i++) {
-		void *found = dlsym(handle, symbols[i].name); /* those of OpenMP are found in what oneDNN brings */
+		/* the program's OpenMP first, where it has one, as oneDNN itself is bound; else what oneDNN brings */
+		void *found = dlsym(RTLD_DEFAULT, symbols[i].name);
 
+		if (found == NULL)
+			found = dlsym(handle, symbols[i].name);
 		if (found == NULL)
 			break; /* the last one stays NULL */
 		*(void **)symbols[i].to = found;
@@ -40,20 +42,18 @@ bool
 ttt__cpu_gemm_library(int level, bool ta, bool tb, int64_t M, int64_t N, int64_t K, float alpha, const float *A, int64_t lda, const float *B,
     int64_t ldb, float beta, float *C, int64_t ldc)
 {
-	enum { SSE41 = 1, AVX2 = 7 }; /* dnnl_cpu_isa_t */
-	int before;
+	int before, failed;
 
+	if (level < ttt__cpu_level())
+		return false;
 	call_once(&opened, open_library);
 	if (library.sgemm == NULL)
 		return false;
-	/* Refused once the first product has run; then the earlier limit holds, which is the same within one process. */
-	if (level < 2)
-		(void)library.set_max_cpu_isa(level ? AVX2 : SSE41);
 	/* One thread, since a library that wakes threads of its own for every product of a chunk loses more than it gains. It asks OpenMP how many
 	 * to use; this is a setting of the calling thread alone, and given back. */
 	before = library.max_threads();
 	library.set_threads(1);
-	library.sgemm(ta ? 'T' : 'N', tb ? 'T' : 'N', M, N, K, alpha, A, lda, B, ldb, beta, C, ldc);
+	failed = library.sgemm(ta ? 'T' : 'N', tb ? 'T' : 'N', M, N, K, alpha, A, lda, B, ldb, beta, C, ldc);
 	library.set_threads(before);
-	return true;
+	return !failed;
 }

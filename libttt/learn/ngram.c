@@ -7,7 +7,7 @@
 
 #define WANING 0.7      /* a bias moves by its rate times the context's count to the power of -WANING */
 #define SCALE_RATE 0.02
-enum { AGEING = 3 };    /* entries of a bucket that lose hits when a new one takes the place of another */
+enum { AGEING = 4 };    /* entries of a bucket that lose hits when a new one takes the place of another */
 #define SUM_MAX 12.0F   /* nats that the orders add to a logit together, so that no token costs without end */
 
 /* Places for the biases of a chunk. */
@@ -265,16 +265,19 @@ find(struct ttt__ngram_entry *bucket, uint64_t h, int32_t token)
 	return NULL;
 }
 
-/* The slot of an entry of fewest hits, of those the one that was seen longest ago: the last. In a full bucket the last ones lose half of their
- * hits, so that what is not seen again gives way. */
+/* The slot of an entry of fewest hits: another one at every position, since the oldest would take with it all that comes again after more than
+ * a table holds. In a full bucket those seen longest ago, the last ones, lose half of their hits, so that they give way. */
 static struct ttt__ngram_entry *
-make_room(struct ttt__ngram_entry *bucket)
+make_room(struct ttt__ngram_entry *bucket, int64_t position)
 {
-	struct ttt__ngram_entry *victim = bucket;
+	struct ttt__ngram_entry *victim = &bucket[position % TTT__NGRAM_BUCKET];
 
-	for (int64_t i = 1; i < TTT__NGRAM_BUCKET; i++)
-		if (bucket[i].hits <= victim->hits)
-			victim = &bucket[i];
+	for (int64_t i = 1; i < TTT__NGRAM_BUCKET; i++) {
+		struct ttt__ngram_entry *e = &bucket[(position + i) % TTT__NGRAM_BUCKET];
+
+		if (e->hits < victim->hits)
+			victim = e;
+	}
 	for (int64_t i = TTT__NGRAM_BUCKET - AGEING; i < TTT__NGRAM_BUCKET && victim->hits > 0; i++)
 		bucket[i].hits -= bucket[i].hits / 2;
 	return victim;
@@ -283,7 +286,7 @@ make_room(struct ttt__ngram_entry *bucket)
 /* What came after the context did come: its entry counts it, and is made where there is none; in both cases it becomes the bucket's first. A
  * noted one has moved already. */
 static void
-count_target(struct ttt__ngram *g, const struct ttt__ngram_context *x, int32_t y, double step)
+count_target(struct ttt__ngram *g, const struct ttt__ngram_context *x, int32_t y, int64_t position, double step)
 {
 	struct ttt__ngram_entry *bucket = g->table + bucket_of(g, x->hash), *e = find(bucket, x->hash, y), seen;
 	bool noted = false;
@@ -291,7 +294,7 @@ count_target(struct ttt__ngram *g, const struct ttt__ngram_context *x, int32_t y
 	for (int64_t i = x->first; i < x->first + x->n; i++)
 		noted = noted || g->note[i].token == y;
 	if (e == NULL) {
-		e = make_room(bucket);
+		e = make_room(bucket, position);
 		*e = (struct ttt__ngram_entry){(uint16_t)(x->hash & 0xffff), (uint16_t)y, moved(0, step), 0, 0};
 	} else if (!noted)
 		e->bias = moved(e->bias, step);
@@ -303,7 +306,7 @@ count_target(struct ttt__ngram *g, const struct ttt__ngram_context *x, int32_t y
 
 /* One context of row t. slope [LEVEL][2]: of the loss by the scales (+=). */
 static void
-learn_context(struct ttt__ngram *g, int64_t t, int64_t r, int32_t y, double (*slope)[2])
+learn_context(struct ttt__ngram *g, int64_t t, int64_t r, int32_t y, int64_t position, double (*slope)[2])
 {
 	const struct ttt__ngram_context *x = &g->context[t * g->n + r];
 	struct ttt__ngram_entry *bucket = g->table + bucket_of(g, x->hash);
@@ -318,11 +321,11 @@ learn_context(struct ttt__ngram *g, int64_t t, int64_t r, int32_t y, double (*sl
 		if (e != NULL)
 			e->bias = moved(e->bias, -f * slip);
 	}
-	count_target(g, x, y, f * (1 - probability(g->zy[t], g->lse[t])));
+	count_target(g, x, y, position, f * (1 - probability(g->zy[t], g->lse[t])));
 }
 
 void
-ttt__ngram_learn(struct ttt__ngram *g, const int32_t *target, int64_t T, struct ttt_device *d, const struct ttt__biases *b,
+ttt__ngram_learn(struct ttt__ngram *g, const int32_t *target, int64_t T, int64_t position, struct ttt_device *d, const struct ttt__biases *b,
     const struct ttt__head_tape *h)
 {
 	double slope[TTT_NGRAM_MAX][TTT__NGRAM_LEVEL][2] = {0};
@@ -336,7 +339,7 @@ ttt__ngram_learn(struct ttt__ngram *g, const int32_t *target, int64_t T, struct 
 	for (int64_t t = 0; t < T; t++)
 		for (int64_t r = 0; r < g->n && target[t] != g->bos; r++)
 			if (g->context[t * g->n + r].level >= 0)
-				learn_context(g, t, r, target[t], slope[r]);
+				learn_context(g, t, r, target[t], position + t, slope[r]);
 	for (int64_t r = 0; r < g->n; r++)
 		for (int level = 0; level < TTT__NGRAM_LEVEL; level++)
 			for (int several = 0; several < 2; several++) {

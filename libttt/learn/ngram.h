@@ -70,9 +70,10 @@ void ttt__biases_free(struct ttt__biases *b, struct ttt_device *d);
 
 /* Biases of what follows ids[from] .. ids[from + T - 1], ids[0] being the first token after the history; row 0 of b is that of from. */
 void ttt__ngram_look(struct ttt__ngram *g, const int32_t *ids, int64_t from, int64_t T, struct ttt_device *d, struct ttt__biases *b);
-/* Learn from the chunk last looked at, which has run forward with b and left h: its targets [T] on the host. */
-void ttt__ngram_learn(struct ttt__ngram *g, const int32_t *target, int64_t T, struct ttt_device *d, const struct ttt__biases *b,
-    const struct ttt__head_tape *h);
+/* Learn from the chunk last looked at, which has run forward with b and left h: its targets [T] on the host, and the position of its first
+ * token in the stream. */
+void ttt__ngram_learn(struct ttt__ngram *g, const int32_t *target, int64_t T, int64_t position, struct ttt_device *d,
+    const struct ttt__biases *b, const struct ttt__head_tape *h);
 /* The T ids are read: they are history. */
 void ttt__ngram_advance(struct ttt__ngram *g, const int32_t *ids, int64_t T);
 

@@ -115,7 +115,7 @@ sweep(struct ttt__lane *l, const struct ttt__outer *o, const int32_t *ids)
 		ttt__read_nll(l->net, &r.tape->head, l->host, l->host + l->C, l->C);
 		loss += ttt__mean_loss(l->host, target, l->C, l->net->config.bos);
 		if (i < steps)
-			ttt__ngram_learn(&l->ngram, target, l->C, d, &l->biases[i], &r.tape->head);
+			ttt__ngram_learn(&l->ngram, target, l->C, i * l->C, d, &l->biases[i], &r.tape->head);
 		ttt__ngram_advance(&l->ngram, ids + i * l->C, l->C);
 		if (i >= steps)
 			continue;

@@ -222,7 +222,7 @@ score(struct ttt_session *s, int64_t T, int64_t skip, const struct ttt_feed *how
 			return status;
 		learn(s, &r, how, &report.grad_norm);
 		if (s->guard.noisy == 0)
-			ttt__ngram_learn(&s->ngram, s->pending + 1, T, d, &s->biases, &r.tape->head);
+			ttt__ngram_learn(&s->ngram, s->pending + 1, T, s->n_done, d, &s->biases, &r.tape->head);
 	}
 	if (how->fn)
 		how->fn(how->ctx, &report);

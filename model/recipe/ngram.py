@@ -4,7 +4,7 @@ number that is learned plays a part in that, so it is found out beforehand. An e
 import numba
 import numpy as np
 
-BUCKET, LEVELS, AGEING = 8, 8, 3
+BUCKET, LEVELS, AGEING = 8, 8, 4
 WANING, SCALE_RATE = 0.7, 0.02
 
 
@@ -85,9 +85,10 @@ def _trace(ids, learned, chunk, orders, bits, bos, slots, tokens, level, part, o
                             live[p, r, s] = True
                             was |= e == has
                 if has < 0:
-                    has = at
-                    for e in range(at + 1, at + BUCKET):
-                        if hits[e] <= hits[has]:
+                    has = at + p % BUCKET
+                    for k in range(1, BUCKET):
+                        e = at + (p + k) % BUCKET
+                        if hits[e] < hits[has]:
                             has = e
                     if hits[has] > 0:
                         for e in range(at + BUCKET - AGEING, at + BUCKET):

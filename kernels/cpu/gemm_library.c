@@ -1,6 +1,7 @@
 /* Products of oneDNN, for chunks so large that each factor is used hundreds of times. It is opened when the first such product comes: a model of
  * small chunks has none, and does without the library's 4 MB. */
 #include <dlfcn.h>
+#include <string.h>
 #include <threads.h>
 
 #include "kernels/cpu/cpu.h"
@@ -34,7 +35,7 @@ open_library(void)
 			found = dlsym(handle, symbols[i].name);
 		if (found == NULL)
 			break; /* the last one stays NULL */
-		*(void **)symbols[i].to = found;
+		memcpy(symbols[i].to, &found, sizeof found);
 	}
 }
 

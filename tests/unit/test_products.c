@@ -96,15 +96,17 @@ static void
 test_callers_threads(void **state)
 {
 	const struct shape large = {130, 130, 130};
-	void *openmp = dlopen("libgomp.so.1", RTLD_NOW | RTLD_GLOBAL);
+	void *openmp = dlopen("libgomp.so.1", RTLD_NOW | RTLD_GLOBAL), *found[2];
 	int (*max_threads)(void);
 	void (*set_threads)(int n);
 
 	(void)state;
 	if (openmp == NULL)
 		skip();
-	*(void **)&max_threads = dlsym(openmp, "omp_get_max_threads");
-	*(void **)&set_threads = dlsym(openmp, "omp_set_num_threads");
+	found[0] = dlsym(openmp, "omp_get_max_threads");
+	found[1] = dlsym(openmp, "omp_set_num_threads");
+	memcpy(&max_threads, &found[0], sizeof found[0]);
+	memcpy(&set_threads, &found[1], sizeof found[1]);
 	set_threads(3);
 	for (int i = 0; i < devices.n; i++)
 		check(&devices.at[i], false, true, large, 1, 0);

@@ -18,11 +18,12 @@ open_model(struct tool *t, bool fits, struct ttt_error *err)
 {
 	enum ttt_status s = tool_device_open(t, err);
 
-	if (s == TTT_OK && t->model == NULL)
+	if (s == TTT_OK && t->model == NULL) {
 		s = ttt_model_open(&t->model, t->device, t->model_dir, err);
 #ifdef __GLIBC__
-	(void)malloc_trim(0); /* what parsing the tokenizer took and gave back */
+		(void)malloc_trim(0); /* what parsing the tokenizer took and gave back */
 #endif
+	}
 	if (s == TTT_OK && fits)
 		ttt_device_fit(t->device, ttt_model_config(t->model));
 	if (s == TTT_OK)

@@ -283,6 +283,8 @@ test_ageing(void **state)
 	assert_int_equal(entry_of(&x, 20001)->hits, UINT8_MAX);
 	read_new(&x, &r, 16); /* one for each bucket: it is still among the newer half */
 	assert_int_equal(entry_of(&x, 20001)->hits, UINT8_MAX);
+	read_new(&x, &r, 16);
+	assert_non_null(entry_of(&x, 20001));
 	for (int i = 0; i < 50; i++) {
 		read_new(&x, &r, 32);
 		read_ids(&x, often, 2, 0.5);

@@ -75,7 +75,7 @@ test_fit(void **state)
 	static const struct {
 		int64_t chunk, width;
 		const char *says;
-	} fits[] = {{1024, 768, "8 threads"}, {32, 128, "4 threads"}, {4, 16, "1 thread"}};
+	} fits[] = {{1024, 768, "8 threads"}, {32, 128, "4 threads"}, {4, 16, ", 1 thread"}};
 	struct ttt_device *d;
 	struct ttt_error err;
 

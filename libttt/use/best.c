@@ -1,5 +1,6 @@
 /* Choosing a line: each own term counts with its weight, or a synonym's, in the line itself and with a part of it
- * one line away, since sentences break over lines; a wanted number or error name counts as a word would. */
+ * one line away, since sentences break over lines; a wanted number or error name counts as a word would, and what stands word for word, or is
+ * the definition that is asked for, as all of them. */
 #include "libttt/use/best.h"
 #include "libttt/use/cues.h"
 
@@ -49,16 +50,18 @@ value(const struct line l[3], const struct ttt__ranking *r)
 	return ttt__question_sum(q, value);
 }
 
+/* What the line at text, n bytes of n_all that follow, is worth for more than its words. */
 static double
-cue(const struct ttt__question *q, const struct ttt__ranking *r, const char *text, size_t n)
+cue(const struct ttt__question *q, const struct ttt__ranking *r, const char *text, size_t n, size_t n_all)
 {
-	double sum = 0;
+	double sum = 0, more;
 
 	for (int t = 0; t < q->n_own; t++)
 		sum += r->weight[t];
+	more = sum * (ttt__verbatim_in(&q->verbatim, "", text, n) + ttt__defines(&q->wanted, text, n, n_all));
 	if ((q->number && ttt__has_number(text, n)) || (q->error && ttt__has_errno(text, n)))
-		return CUE * sum / (q->n_own > 0 ? q->n_own : 1);
-	return 0;
+		more += CUE * sum / (q->n_own > 0 ? q->n_own : 1);
+	return more;
 }
 
 static size_t
@@ -86,7 +89,7 @@ ttt__best_line(int64_t *line, struct ttt__fulltext *ix, const struct ttt__questi
 		double v;
 
 		s = read_line(&l[2], ix, q, text + end, next - end, err);
-		v = value(l, r) + cue(q, r, text + at, end - at);
+		v = value(l, r) + cue(q, r, text + at, end - at, n - at);
 		if (v > best && !ttt__is_blank(text + at, end - at)) {
 			best = v;
 			*line = i;

@@ -148,6 +148,8 @@ ttt__question_parse(struct ttt__question *q, struct ttt__fulltext *ix, const str
 	if (w == NULL)
 		return ttt__fail_memory(err, "question");
 	w->text = text;
+	ttt__verbatim_read(&q->verbatim, text);
+	ttt__wanted_read(&q->wanted, text);
 	s = ttt__fulltext_words(ix, text, strlen(text), true, add_word, w, err);
 	for (size_t i = 0; i < w->n && s == TTT_OK; i++) {
 		list[i] = w->word[i];

@@ -1,6 +1,7 @@
 /* A question as terms to look for and cues on what the answer holds. Private. */
 #ifndef TTT_USE_QUESTION_H
 #define TTT_USE_QUESTION_H
+#include "libttt/use/definition.h"
 #include "libttt/use/thesaurus.h"
 
 struct ttt__question {
@@ -11,6 +12,8 @@ struct ttt__question {
 	int n, n_own;
 	bool number; /* it asks for an amount, a limit, a default */
 	bool error;  /* it asks for an error or a result */
+	struct ttt__verbatim verbatim;        /* what of it must stand as it is */
+	struct ttt__wanted wanted;            /* what it asks the definition of */
 };
 
 /* Terms: the question's words without stop words (with them when there is nothing else), parts of identifiers and,

@@ -3,7 +3,8 @@
  *
  * idf  = ln(1 + (N - df + 1/2) / (df + 1/2)) bm_t = idf tf (k1 + 1) / (tf + k1 (1 - b + b dl / mean dl)) bm   = sum
  * over the question's own terms t of max(bm_t, SYNONYM bm_s for each synonym s of t) score = bm + W_FILE file +
- * W_NAME name + W_NAMED [the question has its name as it is] + W_NUMBER [asked for a number, has one] + W_ERROR [asked for an error, names one]
+ * W_NAME name + W_NAMED [the question asks for what is in the file] + W_NUMBER [asked for a number, has one] + W_ERROR [asked for an error,
+ * names one] + W_VERBATIM verbatim + W_DEFINES [has the definition that is asked for]; the last two of the best LOOKED without them
  *
  * A form of the term that no stemmer joins ("written") counts as itself. A synonym's idf is at most that of its
  * term. file is the sum over own terms of ln((F + 1) / files with the term) when the passage's file has it
@@ -11,21 +12,20 @@
  * in the file's base name. A document that a later one of its name replaced has OLDER of its score. The constants
  * were chosen on questions over C source and manual pages and are flat around their values. */
 #include "libttt/use/rank_parts.h"
-#include "libttt/file.h"
 #include "libttt/use/cues.h"
+#include "libttt/use/named.h"
 #include "libttt/text/vocab.h"
 
-#include <ctype.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 
 static const double K1 = 0.9, B = 0.4;
 static const double SYNONYM = 0.5;
 static const double EVIDENCE_LEAST = 1000; /* in a smaller text, words are as rare as in one of so many passages */
 static const double OLDER = 0.95; /* of the score of a document that came again, under its name, later */
-static const double W_FILE = 0.6, W_NAME = 1.5, W_NAMED = 20, W_NUMBER = 3, W_ERROR = 2;
+static const double W_FILE = 0.6, W_NAME = 1.5, W_NAMED = 20, W_NUMBER = 3, W_ERROR = 2, W_VERBATIM = 12, W_DEFINES = 8;
+enum { LOOKED = 2000 };
 
 struct row { /* a unit with at least one term */
 	int64_t unit;
@@ -52,6 +52,9 @@ mark_older(struct ttt__ranker *r, struct ttt_error *err)
 	for (int64_t f = c->n_file; f > 0 && status == TTT_OK; f--) {
 		const char *name = ttt__corpus_name(c, (int32_t)(f - 1));
 
+		if (strcmp(name, "-") == 0) /* another stream each time */
+			continue;
+		name = ttt__rank_name(name);
 		r->older[f - 1] = !ttt__names_add(&seen, name, strlen(name), (int32_t)(f - 1));
 	}
 	ttt__names_free(&seen);
@@ -72,8 +75,12 @@ ttt__ranker_create(struct ttt__ranker **out, const struct ttt__corpus *c, struct
 	r->index = ix;
 	r->file_terms = ttt__new((size_t)c->n_file, TTT__TERM_MAX);
 	r->file_score = ttt__new((size_t)c->n_file, sizeof(*r->file_score));
+	r->named = ttt__new((size_t)c->n_file, sizeof(*r->named));
 	r->older = ttt__new((size_t)c->n_file, sizeof(*r->older));
-	status = r->file_terms == NULL || r->file_score == NULL || r->older == NULL ? ttt__fail_memory(err, "passage ranking") : mark_older(r, err);
+	if (r->file_terms == NULL || r->file_score == NULL || r->named == NULL || r->older == NULL)
+		status = ttt__fail_memory(err, "passage ranking");
+	else
+		status = mark_older(r, err);
 	if (status != TTT_OK) {
 		ttt__ranker_free(r);
 		return status;
@@ -99,6 +106,7 @@ ttt__ranker_free(struct ttt__ranker *r)
 	ttt__bytes_free(&r->kept);
 	free(r->file_terms);
 	free(r->file_score);
+	free(r->named);
 	free(r->older);
 	free(r);
 }
@@ -213,55 +221,8 @@ weigh_terms(struct ttt__search *s, struct ttt_error *err)
 	return status;
 }
 
-static bool
-is_name_byte(char c)
-{
-	return isalnum((unsigned char)c) || c == '_' || c == '-' || c == '/' || (unsigned char)c >= 0x80;
-}
-
-/* Is it the contents of what p names that are asked for? Else it may be about the file: "where is lock.h included?" */
-static bool
-asked_in(const char *text, const char *p)
-{
-	static const char *const words[] = {"in", "inside", "within", "from", "of", "does", "explain", "describe"};
-
-	while (p > text && p[-1] != ' ') /* quotes, "./" */
-		p--;
-	while (p > text && p[-1] == ' ')
-		p--;
-	for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++) {
-		size_t n = strlen(words[i]);
-
-		if ((size_t)(p - text) >= n && strncasecmp(p - n, words[i], n) == 0 && ((size_t)(p - text) == n || p[-(ptrdiff_t)n - 1] == ' '))
-			return true;
-	}
-	return false;
-}
-
-/* Has text the file's name, its base name at least, ending included ("start.c", "tools/start.c")? A dot behind it may be a full stop. */
-static bool
-is_named(const char *text, const char *name)
-{
-	const char *base = ttt__path_name(name);
-	size_t n = strlen(base);
-
-	if (strchr(base, '.') == NULL || n < 3)
-		return false;
-	for (const char *at = strstr(text, base); at != NULL; at = strstr(at + 1, base)) {
-		const char *p = at, *q = base;
-
-		if (is_name_byte(at[n]) || (at[n] == '.' && is_name_byte(at[n + 1])))
-			continue;
-		while (p > text && q > name && p[-1] == q[-1])
-			p--, q--;
-		if ((p == text || (!is_name_byte(p[-1]) && p[-1] != '.') || (q == name && p[-1] == '/')) && asked_in(text, p))
-			return true;
-	}
-	return false;
-}
-
 static void
-score_files(const struct ttt__search *s)
+score_files(struct ttt__search *s)
 {
 	struct ttt__ranker *r = s->r;
 	int64_t n = r->corpus->n_file, with[TTT__TERM_MAX] = { 0 };
@@ -278,8 +239,9 @@ score_files(const struct ttt__search *s)
 		for (int t = 0; t < s->q->n; t++)
 			value[t] = file_terms(r, f)[t] ? rare[t] : 0;
 		r->file_score[f] = W_FILE * ttt__question_sum(s->q, value);
-		if (is_named(s->q->text, ttt__corpus_name(r->corpus, (int32_t)f)))
-			r->file_score[f] += W_NAMED;
+		r->named[f] = ttt__asks_for_file(s->q->text, ttt__corpus_name(r->corpus, (int32_t)f));
+		s->any_named = s->any_named || r->named[f];
+		r->file_score[f] += r->named[f] ? W_NAMED : 0;
 	}
 }
 
@@ -351,6 +313,54 @@ score_passage(const struct ttt__search *s, int64_t first, int n, const uint32_t 
 	return ttt__bytes_add(&s->r->found, &p, sizeof(p), err);
 }
 
+/* What is in a file was asked for: its units without any term of the question come too, the first one first. */
+static enum ttt_status
+add_named(const struct ttt__search *s, struct ttt_error *err)
+{
+	static const double later = 1e-6; /* less for a line */
+	const struct ttt__corpus *c = s->r->corpus;
+	size_t n_row = s->r->rows.n / s->row_size, i = 0;
+	enum ttt_status status = TTT_OK;
+
+	for (int64_t u = 0; u < c->n && status == TTT_OK; u++) {
+		struct ttt__candidate p = {.first = u, .n = 1, .score = s->r->file_score[c->unit[u].file] - later * (double)c->unit[u].line};
+
+		while (i < n_row && row_at(s, i)->unit < u)
+			i++;
+		if (!s->r->named[c->unit[u].file])
+			continue;
+		s->out->evidence = 1;
+		if (i == n_row || row_at(s, i)->unit != u)
+			status = ttt__bytes_add(&s->r->found, &p, sizeof(p), err);
+	}
+	return status;
+}
+
+/* What the question has word for word, or asks the definition of. */
+static void
+score_literal(const struct ttt__search *s)
+{
+	const struct ttt__corpus *c = s->r->corpus;
+	struct ttt__candidate *p = (struct ttt__candidate *)(void *)s->r->found.p;
+	size_t n = s->r->found.n / sizeof(*p);
+	struct ttt__verbatim v = s->q->verbatim;
+
+	if (s->any_named)
+		v.n_compound = 0; /* it is the file's name */
+	if (!ttt__verbatim_any(&v) && s->q->wanted.n == 0)
+		return;
+	ttt__rank_sort(s->r);
+	for (size_t i = 0; i < n && i < LOOKED; i++) {
+		int32_t file = c->unit[p[i].first].file;
+		size_t n_text;
+		const char *text = ttt__candidate_text(c, &p[i], &n_text);
+		double more = W_VERBATIM * ttt__verbatim_in(&v, ttt__corpus_name(c, file), text, n_text);
+
+		more += ttt__defines(&s->q->wanted, text, n_text, n_text) ? W_DEFINES : 0;
+		p[i].score += s->r->older[file] ? OLDER * more : more;
+	}
+}
+
 enum ttt_status
 ttt__rank(struct ttt__ranker *r, const struct ttt__question *q, int64_t k, bool bm25, struct ttt__ranking *out,
     struct ttt_error *err)
@@ -373,6 +383,10 @@ ttt__rank(struct ttt__ranker *r, const struct ttt__question *q, int64_t k, bool 
 	}
 	if (status == TTT_OK)
 		status = each_passage(&s, score_passage, NULL, err);
+	if (status == TTT_OK && s.any_named)
+		status = add_named(&s, err);
+	if (status == TTT_OK && !bm25)
+		score_literal(&s);
 	if (status == TTT_OK)
 		status = ttt__rank_keep_best(&s, k, err);
 	out->p = (struct ttt__candidate *)(void *)r->kept.p;

@@ -20,6 +20,23 @@ compare(const void *a, const void *b)
 	return x->first > y->first ? -1 : x->first < y->first;
 }
 
+void
+ttt__rank_sort(struct ttt__ranker *r)
+{
+	size_t n = r->found.n / sizeof(struct ttt__candidate);
+
+	if (n > 0)
+		qsort(r->found.p, n, sizeof(struct ttt__candidate), compare);
+}
+
+const char *
+ttt__rank_name(const char *name)
+{
+	while (name[0] == '.' && name[1] == '/')
+		name += 2;
+	return name;
+}
+
 static bool
 has_line(const struct ttt_passage *p, const char *line, size_t n)
 {
@@ -86,7 +103,7 @@ is_version_of(const struct ttt__search *s, struct ttt__candidate *k, const struc
 {
 	int64_t was = s->r->corpus->unit[k->first].file, is = s->r->corpus->unit[p->first].file;
 
-	if (was == is || strcmp(k->shown.file, p->shown.file) != 0 || !has_most_lines(&k->shown, &p->shown))
+	if (was == is || strcmp(ttt__rank_name(k->shown.file), ttt__rank_name(p->shown.file)) != 0 || !has_most_lines(&k->shown, &p->shown))
 		return false;
 	if (is > was && p->score < LIKE * k->score)
 		return false; /* what was asked for is not in it */
@@ -106,8 +123,7 @@ ttt__rank_keep_best(const struct ttt__search *s, int64_t k, struct ttt_error *er
 	struct ttt__candidate *p = (struct ttt__candidate *)(void *)r->found.p;
 	size_t n = r->found.n / sizeof(*p);
 
-	if (n > 0)
-		qsort(p, n, sizeof(*p), compare);
+	ttt__rank_sort(r);
 	for (size_t i = 0; i < n; i++) {
 		struct ttt__candidate *kept = (struct ttt__candidate *)(void *)r->kept.p;
 		size_t n_kept = r->kept.n / sizeof(*kept), j = 0;

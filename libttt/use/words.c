@@ -9,6 +9,8 @@
 
 typedef int token_fn(void *ctx, int flags, const char *token, int n, int start, int end);
 
+enum { LETTERS = 6 }; /* that one character may stand for */
+
 struct run { /* a word in lower case, and where its parts end */
 	char text[TTT__WORD_MAX];
 	bool hump[TTT__WORD_MAX]; /* a part of a camelCase name begins here */
@@ -48,6 +50,22 @@ stands_alone(utf8proc_int32_t code)
 	    (code >= 0xf900 && code < 0xfb00) || (code >= 0x20000 && code < 0x40000);
 }
 
+/* The code's letters in lower case and without accents, so that every way to write them is the same word; -1 for an accent alone. */
+static int
+fold(utf8proc_int32_t code, char *out)
+{
+	utf8proc_int32_t part[LETTERS];
+	int n = 0, boundary = 0;
+	utf8proc_ssize_t n_part = utf8proc_decompose_char(code, part, LETTERS, UTF8PROC_DECOMPOSE | UTF8PROC_CASEFOLD, &boundary);
+
+	if (n_part < 1 || n_part > LETTERS)
+		return (int)utf8proc_encode_char(utf8proc_tolower(code), (utf8proc_uint8_t *)out);
+	for (int i = 0; i < n_part; i++)
+		if (part[i] < 0x300 || part[i] >= 0x370)
+			n += (int)utf8proc_encode_char(part[i], (utf8proc_uint8_t *)out + n);
+	return n > 0 ? n : -1;
+}
+
 /* The character at p as part of a word, in lower case: its bytes in out [4], how many in *n_out, and the bytes it
  * takes of the input. *n_out is 0 for what separates words; a byte that is not UTF-8 does. *alone: it is a word by itself. */
 static int
@@ -82,7 +100,7 @@ word_char(const char *p, int n, char *out, int *n_out, bool *alone)
 	case UTF8PROC_CATEGORY_ND:
 	case UTF8PROC_CATEGORY_NL:
 	case UTF8PROC_CATEGORY_NO:
-		*n_out = (int)utf8proc_encode_char(utf8proc_tolower(code), (utf8proc_uint8_t *)out);
+		*n_out = fold(code, out);
 		*alone = stands_alone(code);
 		break;
 	default:
@@ -119,7 +137,7 @@ next_run(const char *text, int n, int at, struct run *run)
 	run->n = 0;
 	run->start = at;
 	while (at < n) {
-		char c[4];
+		char c[4 * LETTERS];
 		bool alone;
 		int n_c, used = word_char(text + at, n - at, c, &n_c, &alone);
 

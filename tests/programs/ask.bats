@@ -331,3 +331,71 @@ more_setup() {
 	[ "$status" -eq 2 ]
 	ok bash -c "ttt-ask '$files/state' journal | true"
 }
+
+@test "where a symbol is defined comes before where it is used, in several languages" {
+	printf '#include "a.h"\n\nstatic int\nreap_all(struct node *n)\n{\n\treturn n->left;\n}\n' >a.c
+	printf 'x = reap_all(reap_all(y))\nreap_all(z)\nThe caller must call reap_all() first, or reap_all fails.\n' >use.txt
+	printf 'import os\n\nLIMIT_ROWS = 40\n\nclass Store:\n    def put_row(self, row):\n        return self.put_row(row)\n' >b.py
+	printf 'put_row put_row put_row LIMIT_ROWS LIMIT_ROWS Store Store\nif (LIMIT_ROWS == 3) put_row(r);\n' >more.txt
+	printf 'package Farm::Yard;\nsub hen_house { return 1; }\nhen_house(hen_house());\n' >c.pm
+	printf '#define PEN_MAX 3\nstruct pen_door;\nstruct pen_door {\n\tint open;\n};\nvoid use(struct pen_door *p, struct pen_door *q);\n' >d.h
+	ttt-absorb --no-learn -o s a.c use.txt b.py more.txt c.pm d.h
+	ask() {
+		ttt-ask -q s "$1" | head -n 1
+	}
+	[[ $(ask "where is reap_all defined?") == "a.c:4: "* ]]
+	[[ $(ask "reap_all") == "a.c:4: "* ]]
+	[[ $(ask "what does put_row do?") == "b.py:6: "* ]]
+	[[ $(ask "LIMIT_ROWS") == "b.py:3: "* ]]
+	[[ $(ask "where is Store declared?") == "b.py:5: "* ]]
+	[[ $(ask "def hen_house") == "c.pm:2: "* ]]
+	[[ $(ask "where is PEN_MAX defined") == "d.h:1: "* ]]
+	[[ $(ask "struct pen_door") == "d.h:3: "* ]]
+}
+
+@test "what is pasted comes from where it stands word for word" {
+	printf 'module named module named name module no\n' >a
+	printf 'raise(f"No module named {x}")\nsafe create leading directories safe\n' >b
+	printf 'for i in range(127):\n    i = 0 + 0 + 1\n' >c
+	printf 'bind to 127.0.0.1 only\n safe.directory is looked at\n' >d
+	ttt-absorb --no-learn -o s a b c d
+	[[ $(ttt-ask s "No module named" | head -n 1) == b:1:* ]]
+	[[ $(ttt-ask s "127.0.0.1" | head -n 1) == d:1:* ]]
+	[[ $(ttt-ask s "what was fixed about safe.directory?" | head -n 1) == d:2:* ]]
+}
+
+@test "a question for what is in a file is answered from it, though none of its words stand there" {
+	printf 'all: gnu\n\ngnu:\n\techo gnu\n' >Makefile
+	printf '{ "private": true }\n' >package.json
+	printf 'see the Makefile and package.json, package and json\n' >notes.txt
+	ttt-absorb --no-learn -o s Makefile package.json notes.txt
+	[[ $(ttt-ask s "what is in package.json?" | head -n 1) == package.json:1:* ]]
+	[[ $(ttt-ask s "what does the Makefile do?" | head -n 1) == Makefile:1:* ]]
+	[[ $(ttt-ask s "Makefile" | head -n 1) == Makefile:* ]]
+	[[ $(ttt-ask s "where is package.json mentioned?" | head -n 1) == notes.txt:* ]]
+}
+
+@test "two streams are no versions of each other; ./FILE is FILE" {
+	echo "monday: the gnu ate the cable" | ttt-absorb -u p
+	echo "tuesday: the yak saw the gnu and a cable" | ttt-absorb -u p
+	ok ttt-ask p "gnu cable"
+	[[ $output != *older* ]]
+	echo "the limit of walruses is 30" >w.txt
+	ttt-absorb -u s w.txt
+	echo "the limit of walruses is 45" >w.txt
+	ttt-absorb -u s ./w.txt
+	ok ttt-ask s "limit of walruses"
+	[[ ${lines[0]} == *45* ]]
+	[[ $output == *"older version"* ]]
+}
+
+@test "a word is the same in every case, with and without its accents, composed or not" {
+	printf 'le caf\303\251 est ferm\303\251\n\ndie Gr\303\266\303\237e z\303\244hlt\n' >a # cafe ferme Groesse zaehlt
+	printf 'une cafe\314\201tie\314\200re neuve\n' >b                                       # an e and an accent
+	ttt-absorb --no-learn -o s a b
+	for word in cafe $'caf\303\251' $'cafe\314\201' $'CAF\303\211'; do
+		[[ $(ttt-ask s "$word" | head -n 1) == a:1:* ]]
+	done
+	[[ $(ttt-ask s $'GR\303\226SSE' | head -n 1) == a:3:* ]]
+	[[ $(ttt-ask s $'caf\303\251ti\303\250re' | head -n 1) == b:1:* ]]
+}

@@ -63,6 +63,20 @@ unescape(char *text, size_t n)
 	return out;
 }
 
+/* Take out what marks words in a coloured row: an escape of the line itself never stands in a row as it is. */
+static void
+drop_color(char *row)
+{
+	char *out = row;
+
+	for (const char *at = row; *at != '\0';)
+		if (strncmp(at, "\033[1m", 4) == 0 || strncmp(at, "\033[0m", 4) == 0)
+			at += 4;
+		else
+			*out++ = *at++;
+	*out = '\0';
+}
+
 /* Where the line begins in FILE:LINE:SCORE: TEXT; NULL: it is no row. */
 static char *
 row_text(char *row)
@@ -122,9 +136,12 @@ accept_line(struct digest *d, char *line, int64_t *n_accepted)
 {
 	json_t *row = line[0] == '{' ? json_loads(line, JSON_ALLOW_NUL, NULL) : NULL;
 	const json_t *text = json_object_get(row, "text");
-	char *plain = row == NULL ? row_text(line) : NULL;
+	char *plain;
 	int status = TOOL_DONE;
 
+	if (row == NULL)
+		drop_color(line);
+	plain = row == NULL ? row_text(line) : NULL;
 	if (json_is_string(text))
 		status = accept_text(d, json_string_value(text), json_string_length(text));
 	else if (plain != NULL)
@@ -167,7 +184,7 @@ digest_accept(struct digest *d)
 	empty = b.n == 2; /* a run that had nothing to report */
 	ttt__bytes_free(&b);
 	if (status == TOOL_DONE && n_accepted == 0 && d->n_failed == 0 && !empty) {
-		tool_error(d->t, "%s: has no rows of a report", d->accept);
+		tool_error(d->t, "%s: has no rows of a report, which are lines, also as JSON (jq -c)", d->accept);
 		return TOOL_TROUBLE;
 	}
 	if (status == TOOL_DONE)

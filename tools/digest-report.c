@@ -8,19 +8,40 @@
 
 enum { GROUPS = 10000, ROWS = 20, FAMILY = 3 }; /* kinds kept; rows of text unless -n says how many; kinds of a family that have a row each */
 
+/* Bytes at to end of a line, its marks in bold. */
 static void
-write_marked(FILE *f, const struct digest *d, const struct ttt_digest_line *x)
+write_part(FILE *f, const struct digest *d, const struct ttt_digest_line *x, size_t at, size_t end)
 {
-	size_t n = x->n < DIGEST_TEXT ? x->n : DIGEST_TEXT, at = 0;
-
-	for (int i = 0; i < x->n_mark && d->color && x->mark[i].end <= n; i++) {
+	for (int i = 0; i < x->n_mark && d->color; i++) {
+		if (x->mark[i].start < at || x->mark[i].end > end)
+			continue;
 		tool_write_visible(f, x->text + at, x->mark[i].start - at);
 		fputs("\033[1m", f);
 		tool_write_visible(f, x->text + x->mark[i].start, x->mark[i].end - x->mark[i].start);
 		fputs("\033[0m", f);
 		at = x->mark[i].end;
 	}
-	tool_write_visible(f, x->text + at, n - at);
+	tool_write_visible(f, x->text + at, end - at);
+}
+
+/* Of a long line the start, or less of it and the first that is surprising beyond. */
+static void
+write_marked(FILE *f, const struct digest *d, const struct ttt_digest_line *x)
+{
+	enum { HEAD = 300, BEFORE = 60 };
+	size_t n = x->n < DIGEST_TEXT ? x->n : DIGEST_TEXT, from = 0;
+
+	for (int i = 0; i < x->n_mark && from == 0; i++)
+		if (x->mark[i].end > n)
+			from = x->mark[i].start;
+	if (from > 0) {
+		from = from - BEFORE < x->n - (n - HEAD) ? from - BEFORE : x->n - (n - HEAD);
+		write_part(f, d, x, 0, HEAD);
+		fputs("...", f);
+		write_part(f, d, x, from, from + n - HEAD);
+	} else {
+		write_part(f, d, x, 0, n);
+	}
 	if (n < x->n)
 		fputs("...", f);
 }
@@ -140,15 +161,53 @@ find_group(const struct digest *d, uint64_t kind)
 	return place >= 0 ? d->group[place] : NULL;
 }
 
+/* But behind all others the lines that begin with a blank below a novel one: a stack's, say, which would fill the report. */
+static int
+most_novel_first(const void *a, const void *b)
+{
+	const struct digest_group *x = *(struct digest_group *const *)a, *y = *(struct digest_group *const *)b;
+
+	if (x->inner != y->inner)
+		return x->inner ? 1 : -1;
+	return x->line.score != y->line.score ? (x->line.score < y->line.score ? 1 : -1) : (x->first > y->first) - (x->first < y->first);
+}
+
+static void
+free_group(struct digest_group *g)
+{
+	free((char *)g->line.text);
+	free(g->file);
+	free(g);
+}
+
+/* Make room: the less novel half is only counted, and families begin anew. */
+static int
+drop_half(struct digest *d)
+{
+	struct ttt_error err;
+	size_t n = d->n_group / 2;
+
+	qsort(d->group, d->n_group, sizeof(struct digest_group *), most_novel_first);
+	while (d->n_group > n) {
+		d->n_beyond += d->group[--d->n_group]->count;
+		free_group(d->group[d->n_group]);
+	}
+	ttt__names_free(&d->kinds);
+	d->kinds = (struct ttt__names){0};
+	if (ttt__names_reserve(&d->kinds, 2 * GROUPS, &err) != TTT_OK)
+		return tool_fail(d->t, &err);
+	for (size_t i = 0; i < n; i++)
+		ttt__names_add(&d->kinds, &d->group[i]->kind, sizeof(d->group[i]->kind), (int32_t)i);
+	return TOOL_DONE;
+}
+
 static int
 add_group(struct digest *d, const char *file, int64_t number, int64_t in_file, const struct ttt_digest_line *line, bool inner)
 {
 	struct digest_group *g;
 
-	if (d->n_group == GROUPS) { /* they are not learned either, and come again */
-		d->n_beyond++;
-		return TOOL_DONE;
-	}
+	if (d->n_group == GROUPS && drop_half(d) != TOOL_DONE)
+		return TOOL_TROUBLE;
 	if (d->n_group == d->group_capacity) {
 		size_t capacity = 2 * d->group_capacity + 64;
 		struct digest_group **grown = ttt__grow(d->group, capacity, sizeof(struct digest_group *));
@@ -206,17 +265,6 @@ digest_report_line(struct digest *d, const char *file, int64_t number, int64_t i
 	return TOOL_DONE;
 }
 
-/* But behind all others the lines that begin with a blank below a novel one: a stack's, say, which would fill the report. */
-static int
-most_novel_first(const void *a, const void *b)
-{
-	const struct digest_group *x = *(struct digest_group *const *)a, *y = *(struct digest_group *const *)b;
-
-	if (x->inner != y->inner)
-		return x->inner ? 1 : -1;
-	return x->line.score != y->line.score ? (x->line.score < y->line.score ? 1 : -1) : (x->first > y->first) - (x->first < y->first);
-}
-
 /* Headers for sendmail -t. No text of a log goes into them. */
 static void
 write_headers(const struct digest *d)
@@ -270,11 +318,8 @@ digest_report_end(struct digest *d)
 void
 digest_report_free(struct digest *d)
 {
-	for (size_t i = 0; i < d->n_group; i++) {
-		free((char *)d->group[i]->line.text);
-		free(d->group[i]->file);
-		free(d->group[i]);
-	}
+	for (size_t i = 0; i < d->n_group; i++)
+		free_group(d->group[i]);
 	free(d->group);
 	ttt__names_free(&d->kinds);
 }

@@ -202,7 +202,7 @@ cmd_main(struct tool *t, int argc, char **argv)
 		status = digest_report_end(&d);
 	if (status == TOOL_DONE)
 		status = save(&d);
-	if (status == TOOL_DONE && ttt_digest_threshold(d.d) <= 0 && ttt_digest_n_line(d.d) > before)
+	if (status == TOOL_DONE && !d.dry_run && ttt_digest_threshold(d.d) <= 0 && ttt_digest_n_line(d.d) > before)
 		tool_note(t, "%s: %lld lines learned; what is novel is known %s", d.path, (long long)(ttt_digest_n_line(d.d) - before),
 		    ttt_digest_n_line(d.d) < 100 ? "once 100 lines are" : "from the next run on");
 	close_digest(&d);

@@ -231,23 +231,39 @@ ends_in_line(const struct ttt__followed *s)
 	return ttt__mtime(&st) == s->known_mtime && !is_recent(&st);
 }
 
+/* More of a line, but for NUL bytes: of a log that was truncated below its writer a hole is left, and UTF-16 has one a character. */
+static void
+keep(struct ttt__followed_buffer *b, const unsigned char *p, size_t n)
+{
+	const unsigned char *end = p + n;
+
+	while (p < end) {
+		const unsigned char *nul = memchr(p, '\0', (size_t)(end - p));
+		size_t run = (size_t)((nul != NULL ? nul : end) - p), room = TTT__FOLLOW_LINE + 1 - b->n_line;
+
+		memcpy(b->line + b->n_line, p, run < room ? run : room);
+		b->n_line += run < room ? run : room;
+		b->n_kept += (int64_t)run;
+		p += run + 1;
+	}
+}
+
 static void
 take(struct ttt__followed *s, struct ttt__followed_buffer *b, size_t n, bool newline)
 {
 	const unsigned char *p = b->block + b->at_block;
-	size_t text = newline ? n - 1 : n, room = TTT__FOLLOW_LINE + 1 - b->n_line;
+	size_t text = newline ? n - 1 : n;
 
 	note_bytes(s, p, n);
 	s->pending += (int64_t)n;
-	memcpy(b->line + b->n_line, p, text < room ? text : room);
-	b->n_line += text < room ? text : room;
+	keep(b, p, text);
 	b->at_block += n;
 }
 
 static void
-give(struct ttt__followed *s, struct ttt__followed_buffer *b, bool newline, struct ttt_follow_line *line)
+give(struct ttt__followed *s, struct ttt__followed_buffer *b, struct ttt_follow_line *line)
 {
-	int64_t n = s->pending - newline;
+	int64_t n = b->n_kept;
 
 	if (n == (int64_t)b->n_line && n > 0 && b->line[n - 1] == '\r')
 		n--;
@@ -270,8 +286,10 @@ ttt__followed_line(struct ttt__followed *s, struct ttt__followed_buffer *b, stru
 	enum ttt_status status = s->open ? TTT_OK : ttt__followed_start(s, err);
 
 	line->text = NULL;
-	if (s->pending == 0)
+	if (s->pending == 0) {
 		b->n_line = 0;
+		b->n_kept = 0;
+	}
 	while (status == TTT_OK) {
 		if (b->at_block < b->n_block) {
 			const unsigned char *p = b->block + b->at_block, *end = memchr(p, '\n', b->n_block - b->at_block);
@@ -279,7 +297,7 @@ ttt__followed_line(struct ttt__followed *s, struct ttt__followed_buffer *b, stru
 			take(s, b, end != NULL ? (size_t)(end - p) + 1 : b->n_block - b->at_block, end != NULL);
 			if (end == NULL)
 				continue;
-			give(s, b, true, line);
+			give(s, b, line);
 			return TTT_OK;
 		}
 		if (!s->ended) {
@@ -291,7 +309,7 @@ ttt__followed_line(struct ttt__followed *s, struct ttt__followed_buffer *b, stru
 			continue;
 		}
 		if (s->pending > 0 && ends_in_line(s))
-			give(s, b, false, line);
+			give(s, b, line);
 		return TTT_OK;
 	}
 	s->ended = true;

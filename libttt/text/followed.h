@@ -14,6 +14,7 @@ struct ttt__followed_buffer {
 	size_t n_block, at_block;
 	char line[TTT__FOLLOW_LINE + 2]; /* and a CR, which does not count, and a NUL */
 	size_t n_line;
+	int64_t n_kept; /* bytes of the line so far, those that line has no room for as well, but no NUL */
 };
 
 enum ttt__followed_kind {

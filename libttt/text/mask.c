@@ -3,7 +3,7 @@
 
 #include <string.h>
 
-enum { DIGITS = 4, IDENTIFIER = 10, HEX_WORD = 4, KEY = 12, KEY_MOST = 128 };
+enum { DIGITS = 4, IDENTIFIER = 10, HEX_WORD = 4, KEY = 12, KEY_MOST = 128, CARD = 5, CARD_HEX = 7, SESSION = 16 };
 
 static bool
 is_digit(char c)
@@ -27,12 +27,16 @@ is_word(char c)
 static bool
 is_identifier(const char *w, size_t n)
 {
-	size_t n_turn = 0, n_hex = 0;
+	size_t n_turn = 0, n_hex = 0, tail = 0, tail_turn = 0;
 
 	for (size_t i = 0; i < n; i++) {
 		n_hex += is_hex(w[i]);
 		n_turn += i > 0 && is_digit(w[i]) != is_digit(w[i - 1]);
 	}
+	for (; tail < n && is_hex(w[n - 1 - tail]); tail++)
+		tail_turn += tail > 0 && is_digit(w[n - 1 - tail]) != is_digit(w[n - tail]);
+	if (tail >= CARD_HEX && tail_turn >= 1 && n <= tail + CARD) /* a container's network card: veth0090fcd */
+		return true;
 	return (n_hex == n && n >= HEX_WORD && n_turn >= 1) || (n >= IDENTIFIER && n_turn >= 3);
 }
 
@@ -67,6 +71,12 @@ generated_length(const char *p, size_t n)
 	return n == hash + 6 || !is_word(p[hash + 6]) ? hash + 6 : 0;
 }
 
+static char
+kind_of(char c)
+{
+	return is_digit(c) ? '0' : c >= 'a' ? 'a' : c >= 'A' ? 'A' : '+';
+}
+
 /* The length of a key in letters of base64 as they stand in URLs: capitals and small letters turn into one another, and into digits, more
  * often than in any name that people gave; 0 where there is none. */
 static size_t
@@ -77,7 +87,7 @@ key_length(const char *p, size_t n)
 	char last = 0;
 
 	for (; len < n && len <= KEY_MOST && (is_word(p[len]) || p[len] == '-' || p[len] == '_'); len++) {
-		char kind = is_digit(p[len]) ? '0' : p[len] >= 'a' ? 'a' : 'A';
+		char kind = kind_of(p[len]);
 
 		if (!is_word(p[len]))
 			continue;
@@ -89,6 +99,55 @@ key_length(const char *p, size_t n)
 		digit = digit || kind == '0'; /* without one it may be a name: CrashLoopBackOff, OutOfMemoryError */
 	}
 	return upper && lower && digit && len >= KEY && len <= KEY_MOST && 5 * turns >= 2 * (counted - 1) ? len : 0;
+}
+
+/* The length of a terminal's escape sequence that begins here, ESC [ ... letter; 0 where there is none. */
+static size_t
+escape_length(const char *p, size_t n)
+{
+	size_t len = 2;
+
+	if (n < 3 || p[0] != '\033' || p[1] != '[')
+		return 0;
+	while (len < n && p[len] >= 0x20 && p[len] < 0x40)
+		len++;
+	return len < n && p[len] >= 0x40 && p[len] < 0x7f ? len + 1 : 0;
+}
+
+/* The length of a key in base64 between angle brackets, brackets included, as a mail server's sessions have; 0 where there is none. */
+static size_t
+session_length(const char *p, size_t n)
+{
+	size_t len = 1, turns = 0;
+	char last = 0;
+
+	for (; len < n && len <= KEY_MOST && (is_word(p[len]) || p[len] == '+' || p[len] == '/'); len++) {
+		char kind = kind_of(p[len]);
+
+		turns += last != 0 && kind != last;
+		last = kind;
+	}
+	return p[0] == '<' && len > SESSION && len < n && p[len] == '>' && 10 * turns >= 3 * (len - 2) ? len + 1 : 0;
+}
+
+/* A month's name beside a day, "Dec  1" or "27/Nov/2026", which would be news for a day once a month. at: where it stands in the line. */
+static bool
+is_month(const char *line, size_t n, size_t at)
+{
+	static const char months[] = "JanFebMarAprMayJunJulAugSepOctNovDec";
+	size_t behind = at + 3;
+
+	if (n - at < 4 || is_word(line[behind]) || (at > 0 && is_word(line[at - 1])))
+		return false;
+	while (behind < n && line[behind] == ' ')
+		behind++;
+	if (behind == at + 3 || behind > at + 5 || behind == n || !is_digit(line[behind])) /* none behind it, so before it? */
+		if (at < 2 || !is_digit(line[at - 2]) || strchr("/- ", line[at - 1]) == NULL)
+			return false;
+	for (size_t i = 0; i < 12; i++)
+		if (memcmp(line + at, months + 3 * i, 3) == 0)
+			return true;
+	return false;
 }
 
 static bool
@@ -139,7 +198,19 @@ ttt__mask_line(struct ttt__bytes *out, struct ttt__bytes *place, const char *lin
 
 	out->n = place->n = 0;
 	while (at < n && s == TTT_OK) {
-		size_t word = is_word(line[at]) ? generated_length(line + at, n - at) : 0;
+		size_t word = escape_length(line + at, n - at);
+
+		if (word > 0) { /* colours say nothing */
+			at += word;
+			continue;
+		}
+		word = session_length(line + at, n - at);
+		if (word > 0 || is_month(line, n, at)) {
+			s = put(out, place, word > 0 ? "<@>" : "Jan", 3, (uint32_t)at, err);
+			at += word > 0 ? word : 3;
+			continue;
+		}
+		word = is_word(line[at]) ? generated_length(line + at, n - at) : 0;
 
 		if (word == 0 && is_word(line[at]))
 			word = key_length(line + at, n - at);

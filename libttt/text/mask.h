@@ -5,8 +5,9 @@
 
 /* Mask the n bytes of a line: every digit is 0, of a run of digits at most four are left, so that its length still tells a small number
  * from a large one; 0x and what follows it are "0x"; words of hexadecimal digits, UUIDs, long words in which digits and letters take turns,
- * keys, and the endings that a cluster gives to its pods' names are "@"; a byte that is not UTF-8 is U+FFFD, as in JSON. out and place are emptied first. place.p, as an array of uint32_t [out->n + 1], has where each byte of out stood in the line,
- * and n at its end. */
+ * keys, and the endings that a cluster gives to its pods' names are "@"; a month beside a day is "Jan"; a terminal's colours are left out; a
+ * byte that is not UTF-8 is U+FFFD, as in JSON. out and place are emptied first. place.p, as an array of uint32_t [out->n + 1], has where
+ * each byte of out stood in the line, and n at its end. */
 enum ttt_status ttt__mask_line(struct ttt__bytes *out, struct ttt__bytes *place, const char *line, size_t n, struct ttt_error *err);
 
 #endif

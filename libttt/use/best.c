@@ -50,15 +50,15 @@ value(const struct line l[3], const struct ttt__ranking *r)
 	return ttt__question_sum(q, value);
 }
 
-/* What the line at text, n bytes of n_all that follow, is worth for more than its words. */
+/* What the line at text, n bytes of the n_all that are left of a passage of file, is worth for more than its words. */
 static double
-cue(const struct ttt__question *q, const struct ttt__ranking *r, const char *text, size_t n, size_t n_all)
+cue(const struct ttt__question *q, const struct ttt__ranking *r, const char *file, const char *text, size_t n, size_t n_all)
 {
 	double sum = 0, more;
 
 	for (int t = 0; t < q->n_own; t++)
 		sum += r->weight[t];
-	more = sum * (ttt__verbatim_in(&q->verbatim, "", text, n) + ttt__defines(&q->wanted, text, n, n_all));
+	more = sum * (ttt__verbatim_in(&q->verbatim, file, text, n) + ttt__defines(&q->wanted, text, n, n_all));
 	if ((q->number && ttt__has_number(text, n)) || (q->error && ttt__has_errno(text, n)))
 		more += CUE * sum / (q->n_own > 0 ? q->n_own : 1);
 	return more;
@@ -74,8 +74,10 @@ line_end(const char *text, size_t n, size_t at)
 
 enum ttt_status
 ttt__best_line(int64_t *line, struct ttt__fulltext *ix, const struct ttt__question *q, const struct ttt__ranking *r,
-    const char *text, size_t n, struct ttt_error *err)
+    const struct ttt_passage *p, struct ttt_error *err)
 {
+	const char *text = p->text;
+	size_t n = p->n;
 	struct line l[3];
 	double best = -1;
 	size_t at = 0, end = line_end(text, n, 0);
@@ -89,7 +91,7 @@ ttt__best_line(int64_t *line, struct ttt__fulltext *ix, const struct ttt__questi
 		double v;
 
 		s = read_line(&l[2], ix, q, text + end, next - end, err);
-		v = value(l, r) + cue(q, r, text + at, end - at, n - at);
+		v = value(l, r) + cue(q, r, p->file, text + at, end - at, n - at);
 		if (v > best && !ttt__is_blank(text + at, end - at)) {
 			best = v;
 			*line = i;

@@ -3,8 +3,8 @@
 #define TTT_USE_BEST_H
 #include "libttt/use/rank.h"
 
-/* *line: index from 0 of the line in text, n bytes. */
+/* *line: index from 0 of the line in p's text. */
 enum ttt_status ttt__best_line(int64_t *line, struct ttt__fulltext *ix, const struct ttt__question *q,
-    const struct ttt__ranking *r, const char *text, size_t n, struct ttt_error *err);
+    const struct ttt__ranking *r, const struct ttt_passage *p, struct ttt_error *err);
 
 #endif

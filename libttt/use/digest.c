@@ -17,6 +17,7 @@
 static const double KNOWN = 0.5, NEW = 0.75, NEAR = 0.1, SEVERE = 1.25;
 static const double QUANTILE = 0.99, LEAST = 0.3, MOST = 0.4; /* of the stream's scores, above which lines are novel, within these bounds */
 enum {
+	SHARED = 3,            /* kinds with a word of a new message, beyond which it is no name */
 	CALIBRATION = 100,     /* lines before there is a threshold */
 	LINES_MAX = 65536,     /* kinds kept, .. */
 	BYTES_MAX = 1 << 26    /* .. and bytes of them */
@@ -220,12 +221,16 @@ family_of(const struct ttt_digest *d, const struct ttt__lexicon_line *x, uint64_
 	unsigned char word[TTT__LEXICON_WORD];
 	size_t at = 0, start, n, n_word = 0, n_new = 0, from = 0;
 	uint64_t family = 1;
+	int32_t place;
+	bool often;
 
 	while ((n = ttt__lexicon_next(x->mask, x->n, &at, &start, word)) > 0) {
 		uint64_t part = 2;
 
 		n_word++;
-		if (ttt__lexicon_knows(&d->lexicon, word, n) || ttt__line_severe((const char *)word, n)) /* "panic" is no name */
+		place = ttt__names_find(&d->lexicon.words, word, n);
+		often = place >= 0 && d->lexicon.word[place].n_line > SHARED; /* not known yet, but no name */
+		if (often || ttt__lexicon_knows(&d->lexicon, word, n) || ttt__line_severe((const char *)word, n)) /* "panic" is no name */
 			part = ttt__hash(word, n);
 		else
 			n_new++;

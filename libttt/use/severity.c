@@ -37,6 +37,12 @@ ttt__line_severe(const char *line, size_t n)
 	while (at < n) {
 		size_t word = 0;
 
+		if (line[at] == '\033' && at + 1 < n && line[at + 1] == '[') { /* a colour: its letter begins no word */
+			for (at += 2; at < n && !is_letter(line[at]);)
+				at++;
+			at++;
+			continue;
+		}
 		while (at + word < n && is_letter(line[at + word]))
 			word++;
 		for (size_t i = 0; word > 2 && i < sizeof(beginnings) / sizeof(*beginnings); i++)

@@ -75,7 +75,7 @@ ttt__shown_cut(struct ttt_passage *p, struct ttt__fulltext *ix, const struct ttt
 	enum ttt_status s;
 
 	trim(p);
-	s = ttt__best_line(&p->best, ix, q, r, p->text, p->n, err);
+	s = ttt__best_line(&p->best, ix, q, r, p, err);
 	p->best += p->start;
 	if (s == TTT_OK)
 		crop(p);

@@ -463,6 +463,90 @@ evil="Nov 25 11:00:00 host kernel: DANGER reactor coolant lost, shutting down tu
 	[ -z "$output" ]
 }
 
+@test "a flood of other kinds hides no worse line" {
+	start
+	cp "$files/first" log2
+	ttt-digest -q --no-model s.ttt log2
+	seq 10500 | awk '{ w = sprintf("%c%c%c%c", 97 + $1 % 26, 97 + $1 / 26 % 26, 97 + $1 / 676 % 26, 113); print "Nov 25 11:00:00 host httpd: " w " x" w w " y" w }' >>log
+	echo "Nov 25 11:00:00 host kernel: panic, fatal exception in interrupt, not syncing, unrecoverable failure" >>log2
+	ok ttt-digest --no-model -n 3 s.ttt log log2
+	[[ ${lines[0]} == log2:*": "*panic* ]]
+}
+
+@test "one new message about many names takes few rows" {
+	start
+	for name in carol gina hugo jack mona nick paul rita vera yves zoe anna; do
+		echo "Nov 25 11:00:00 host quotad[3]: mailbox of $name exceeds its limit, delivery deferred"
+	done >>log
+	ok ttt-digest --no-model s.ttt log
+	[ "${#lines[@]}" -le 4 ]
+	[[ $output == *"alike)"* ]]
+}
+
+@test "sessions in base64, network cards of containers, months and colours are nothing new" {
+	day() { # SEED MONTH
+		awk -v seed="$1" -v month="$2" 'BEGIN {
+			srand(seed)
+			split("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/", c, "")
+			for (i = 0; i < 300; i++) {
+				key = hex = ""
+				for (k = 0; k < 19; k++) key = key c[1 + int(64 * rand())]
+				for (k = 0; k < 5; k++) hex = hex substr("0123456789abcdef", 1 + int(16 * rand()), 1)
+				t = sprintf("%s  1 10:%02d:%02d host ", month, i / 60, i % 60)
+				if (i % 3) print t "imap-login: Login: user=<clara>, session=<" key "Z9/>"
+				else print t "kernel: eth0: renamed from veth3" hex "b"
+			}
+		}'
+	}
+	day 1 Nov >log
+	ttt-digest -q --no-model s.ttt log
+	day 2 Dec >>log
+	printf 'Dec  1 11:00:00 host imap-login: \033[31mERROR\033[0m of the disk\n' >>log
+	ok ttt-digest --no-model --json s.ttt log
+	[ "$(printf '%s\n' "${lines[@]}" | grep -vc 'of the disk')" -le 6 ] # keys of few turns
+	[[ ${lines[0]} == *"of the disk"* ]]
+}
+
+@test "logs in UTF-16, and one with a hole, are read without their NUL bytes" {
+	cp "$files/first" log
+	iconv -f ASCII -t UTF-16 log >wide
+	ttt-digest -q s.ttt wide
+	printf '%s\r\n' "$evil" | iconv -f ASCII -t UTF-16LE >>wide
+	ok ttt-digest s.ttt wide
+	[[ $output == "wide:301:0."*": $evil" ]]
+	ttt-digest -q h.ttt log
+	{ head -c 100000 /dev/zero; echo "$evil"; } >>log
+	ok ttt-digest h.ttt log
+	[[ $output == "log:301:0."*": $evil" ]]
+}
+
+@test "of a long line the row shows what is surprising, however far behind" {
+	start
+	for _ in $(seq 30); do printf 'session opened for user backup [=====     ] '; done >>log
+	echo "$evil: unforeseen calamity" >>log
+	ok ttt-digest s.ttt log
+	[[ $output == *"..."*"calamity"* ]]
+	[ "${#output}" -lt 1200 ]
+}
+
+@test "--dry-run of a first run claims to have learned nothing" {
+	cp "$files/first" log
+	run --separate-stderr ttt-digest --dry-run none.ttt log
+	[ "$status" -eq 0 ]
+	[[ $stderr != *learned* ]]
+	[ ! -e none.ttt ]
+}
+
+@test "a coloured report can be accepted" {
+	start
+	echo "$evil" >>log
+	ttt-digest --color always --dry-run s.ttt log >report
+	grep -q "$(printf '\033')" report
+	ok ttt-digest -q --accept report s.ttt
+	ok ttt-digest s.ttt log
+	[ -z "$output" ]
+}
+
 @test "usage" {
 	refuse "state" ttt-digest
 	refuse "a log to read is missing" ttt-digest s.ttt

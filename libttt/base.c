@@ -16,23 +16,29 @@ ttt_version(void)
 	return PACKAGE_VERSION;
 }
 
-/* vsnprintf, but a sentence too long ends in "..." and never inside a UTF-8 character. */
+/* vsnprintf, but of a sentence too long the middle is "...", since it ends with what failed and why; never inside a UTF-8 character. */
 static void write_text(char *out, size_t capacity, const char *fmt, va_list args) TTT_PRINTF(3, 0);
 
 static void
 write_text(char *out, size_t capacity, const char *fmt, va_list args)
 {
+	va_list again;
+	va_copy(again, args);
 	int n = vsnprintf(out, capacity, fmt, args);
-	if (n < 0) {
+	char *whole = NULL;
+	if (n < 0)
 		out[0] = '\0';
-		return;
+	if (n >= 0 && (size_t)n >= capacity && vasprintf(&whole, fmt, again) >= 0) {
+		size_t end = capacity / 2, from = (size_t)n - (capacity - end - 4);
+		while (end > 0 && ((unsigned char)whole[end] & 0xc0) == 0x80)
+			end--;
+		while (((unsigned char)whole[from] & 0xc0) == 0x80)
+			from++;
+		memcpy(out + end, "...", 3);
+		memcpy(out + end + 3, whole + from, (size_t)n - from + 1);
+		free(whole);
 	}
-	if ((size_t)n < capacity)
-		return;
-	size_t end = capacity - 4;
-	while (end > 0 && ((unsigned char)out[end] & 0xc0) == 0x80)
-		end--;
-	memcpy(out + end, "...", 4);
+	va_end(again);
 }
 
 enum ttt_status
@@ -122,6 +128,21 @@ ttt__grow(void *p, size_t n, size_t size)
 	if (!ttt__size_mul(&bytes, n, size))
 		return NULL;
 	return realloc(p, bytes > 0 ? bytes : 1);
+}
+
+void
+ttt__plain_numbers_begin(struct ttt__plain_numbers *n)
+{
+	n->plain = newlocale(LC_NUMERIC_MASK, "C", (locale_t)0);
+	n->before = uselocale(n->plain); /* (locale_t)0 changes nothing */
+}
+
+void
+ttt__plain_numbers_end(struct ttt__plain_numbers *n)
+{
+	(void)uselocale(n->before);
+	if (n->plain != (locale_t)0)
+		freelocale(n->plain);
 }
 
 enum ttt_status

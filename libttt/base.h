@@ -1,6 +1,8 @@
 /* What every file of the library stands on: finished error sentences and sizes that cannot wrap. Private. */
 #ifndef TTT_BASE_H
 #define TTT_BASE_H
+#include <locale.h>
+
 #include "libttt/ttt.h"
 
 #if defined(__GNUC__)
@@ -31,6 +33,13 @@ bool ttt__i64_add(int64_t *out, int64_t a, int64_t b);
 void *ttt__new(size_t n, size_t size);
 /* p grown to n * size bytes; NULL, and p still valid, when they cannot be had or counted. */
 void *ttt__grow(void *p, size_t n, size_t size);
+
+/* Numbers are printed and read with a point from begin to end, whatever the caller's locale has, in this thread alone. */
+struct ttt__plain_numbers {
+	locale_t plain, before;
+};
+void ttt__plain_numbers_begin(struct ttt__plain_numbers *n);
+void ttt__plain_numbers_end(struct ttt__plain_numbers *n);
 
 /* A growing array of bytes; zero-initialise. */
 struct ttt__bytes {

@@ -185,10 +185,10 @@ fd_path(char buffer[FD_PATH], int fd)
 
 /* A file without a name in path's folder; -1 where that cannot be, or could not be named later. */
 static int
-open_nameless(const char *path)
+open_nameless(const char *path, mode_t mode)
 {
 	char buffer[FD_PATH], *folder = ttt__path_folder(path);
-	int fd = folder != NULL ? open(folder, O_TMPFILE | O_WRONLY | O_CLOEXEC, 0600) : -1;
+	int fd = folder != NULL ? open(folder, O_TMPFILE | O_WRONLY | O_CLOEXEC, mode) : -1;
 	free(folder);
 	if (fd >= 0 && access(fd_path(buffer, fd), F_OK) != 0) {
 		close(fd);
@@ -197,18 +197,42 @@ open_nameless(const char *path)
 	return fd;
 }
 
+/* Another temporary name; false with errno. */
+static bool
+next_name(struct ttt__replace *r)
+{
+	static const char letters[] = "abcdefghijklmnopqrstuvwxyz0123456789";
+	char *x = r->temporary + strlen(r->temporary) - 6;
+	unsigned char random[6];
+	if (getentropy(random, sizeof random) != 0)
+		return false;
+	for (size_t i = 0; i < sizeof random; i++)
+		x[i] = letters[random[i] % (sizeof letters - 1)];
+	return true;
+}
+
+enum { TRIES = 100 }; /* names */
+
+/* A file under its temporary name; -1 with errno. */
+static int
+open_named(struct ttt__replace *r, mode_t mode)
+{
+	int fd = -1;
+	for (int tries = 0; tries < TRIES && fd < 0 && next_name(r); tries++) {
+		fd = open(r->temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, mode);
+		if (fd < 0 && errno != EEXIST)
+			break;
+	}
+	r->named = fd >= 0;
+	return fd;
+}
+
 /* Give r's file its temporary name, if it has none; false with errno. */
 static bool
 give_name(struct ttt__replace *r)
 {
-	static const char letters[] = "abcdefghijklmnopqrstuvwxyz0123456789";
-	char buffer[FD_PATH], *x = r->temporary + strlen(r->temporary) - 6;
-	unsigned char random[6];
-	for (int tries = 0; tries < 100 && !r->named; tries++) {
-		if (getentropy(random, sizeof random) != 0)
-			return false;
-		for (size_t i = 0; i < sizeof random; i++)
-			x[i] = letters[random[i] % (sizeof letters - 1)];
+	char buffer[FD_PATH];
+	for (int tries = 0; tries < TRIES && !r->named && next_name(r); tries++) {
 		r->named = linkat(AT_FDCWD, fd_path(buffer, fileno(r->f)), AT_FDCWD, r->temporary, AT_SYMLINK_FOLLOW) == 0;
 		if (!r->named && errno != EEXIST)
 			return false;
@@ -217,7 +241,7 @@ give_name(struct ttt__replace *r)
 }
 
 enum ttt_status
-ttt__replace_open(struct ttt__replace *r, const char *path, struct ttt_error *err)
+ttt__replace_open(struct ttt__replace *r, const char *path, bool shared, struct ttt_error *err)
 {
 	static const char suffix[] = ".XXXXXX";
 
@@ -227,7 +251,8 @@ ttt__replace_open(struct ttt__replace *r, const char *path, struct ttt_error *er
 		ttt__fail(err, TTT_E_IO, "the name of the file to write is empty");
 		return TTT_E_IO;
 	}
-	if (stat(path, &st) == 0 && !S_ISREG(st.st_mode)) {
+	bool old = stat(path, &st) == 0;
+	if (old && !S_ISREG(st.st_mode)) {
 		ttt__fail(err, TTT_E_IO, "%s: cannot be replaced: not a regular file", path);
 		return TTT_E_IO;
 	}
@@ -241,18 +266,18 @@ ttt__replace_open(struct ttt__replace *r, const char *path, struct ttt_error *er
 	if (r->temporary == NULL)
 		goto no_memory;
 	snprintf(r->temporary, n, "%s%s", r->path, suffix);
-	int fd = open_nameless(r->path);
-	if (fd < 0) {
-		fd = mkstemp(r->temporary);
-		r->named = fd >= 0;
-	}
+	mode_t mode = shared ? 0666 : 0600;
+	int fd = open_nameless(r->path, mode);
+	if (fd < 0)
+		fd = open_named(r, mode);
 	if (fd < 0) {
 		enum ttt_status status = fail_system(err, path, "make a temporary file beside it");
 		ttt__replace_abort(r);
 		return status;
 	}
-	/* Both make the file with mode 0600 less the umask; fchmod makes it 0600 whatever the umask. */
-	if (fcntl(fd, F_SETFD, FD_CLOEXEC) != 0 || fchmod(fd, 0600) != 0 || (r->f = fdopen(fd, "wb")) == NULL) {
+	/* Whatever the umask, but for a new file that is shared. */
+	bool failed = (!shared && fchmod(fd, 0600) != 0) || (shared && old && fchmod(fd, st.st_mode & 0777) != 0);
+	if (failed || (r->f = fdopen(fd, "wb")) == NULL) {
 		enum ttt_status status = fail_system(err, r->temporary, "open");
 		close(fd);
 		ttt__replace_abort(r);
@@ -327,10 +352,10 @@ ttt__replace_end(struct ttt__replace *r, enum ttt_status status, struct ttt_erro
 }
 
 enum ttt_status
-ttt__file_write(const char *path, const void *p, size_t n, struct ttt_error *err)
+ttt__file_write(const char *path, const void *p, size_t n, bool shared, struct ttt_error *err)
 {
 	struct ttt__replace r;
-	enum ttt_status status = ttt__replace_open(&r, path, err);
+	enum ttt_status status = ttt__replace_open(&r, path, shared, err);
 	return status == TTT_OK ? ttt__replace_end(&r, ttt__write(r.f, path, p, n, err), err) : status;
 }
 

@@ -29,21 +29,21 @@ void ttt__file_unmap(struct ttt__blob *b);
  * from the file when they are. */
 void ttt__file_release(const unsigned char *p, size_t n);
 
-/* A file being written beside path, mode 0600: without a name where the file system can do that, so that nothing is left of it when the
- * program is killed, else under a temporary one. Commit makes it path (fsync, rename, fsync of the directory), abort removes it. The old
- * file stays whole until commit succeeds. */
+/* A file being written beside path: without a name where the file system can do that, so that nothing is left of it when the program is
+ * killed, else under a temporary one. Commit makes it path (fsync, rename, fsync of the directory), abort removes it. The old file stays whole
+ * until commit succeeds. Its mode is 0600, of what holds text or was learned from it; shared: that of the old file, or as the umask says. */
 struct ttt__replace {
 	FILE *f;
 	char *path, *temporary; /* temporary: the name, or where named is not set yet its form */
 	bool named;
 };
-enum ttt_status ttt__replace_open(struct ttt__replace *r, const char *path, struct ttt_error *err);
+enum ttt_status ttt__replace_open(struct ttt__replace *r, const char *path, bool shared, struct ttt_error *err);
 enum ttt_status ttt__replace_commit(struct ttt__replace *r, struct ttt_error *err);
 void ttt__replace_abort(struct ttt__replace *r);
 /* Commit where status is TTT_OK, else abort; what became of it. */
 enum ttt_status ttt__replace_end(struct ttt__replace *r, enum ttt_status status, struct ttt_error *err);
 /* Replace path by n bytes. */
-enum ttt_status ttt__file_write(const char *path, const void *p, size_t n, struct ttt_error *err);
+enum ttt_status ttt__file_write(const char *path, const void *p, size_t n, bool shared, struct ttt_error *err);
 
 /* Write n bytes; the error names label. */
 enum ttt_status ttt__write(FILE *f, const char *label, const void *p, size_t n, struct ttt_error *err);

@@ -169,7 +169,7 @@ tool_output_refused(struct tool *t, const char *path, const char *const *inputs,
 			return true;
 		}
 	tool_critical_begin();
-	s = ttt__replace_open(&r, path, &err); /* the first step of writing it, taken back */
+	s = ttt__replace_open(&r, path, false, &err); /* the first step of writing it, taken back */
 	if (s == TTT_OK)
 		ttt__replace_abort(&r);
 	tool_critical_end();

@@ -30,7 +30,7 @@ train_held_keep(const char *list, const char *dir, struct ttt_error *err)
 	if (s == TTT_OK && strcmp(list, kept) != 0) {
 		s = ttt__file_read(&b, list, LIST_MAX, err);
 		if (s == TTT_OK)
-			s = ttt__file_write(kept, b.p, b.n, err);
+			s = ttt__file_write(kept, b.p, b.n, false, err);
 	}
 	ttt__bytes_free(&b);
 	free(kept);

@@ -49,7 +49,7 @@ train_log_open(FILE **f, const char *dir, int64_t n_step, double *seconds, bool 
 		return ttt__fail_memory(err, dir);
 	old = fopen(path, "re");
 	if (old != NULL) {
-		s = ttt__replace_open(&r, path, err);
+		s = ttt__replace_open(&r, path, true, err);
 		if (s == TTT_OK)
 			s = ttt__replace_end(&r, keep(old, &r, path, n_step, seconds, evaluated, err), err);
 		fclose(old);

@@ -44,7 +44,7 @@ static const struct field {
 	{ "eval-every", "N", "steps between scores of held-out text (default: never)", INTEGER, AT(eval_every), 0, 0,
 	    1e9 },
 	{ "eval-documents", "N", "documents scored (default: 16)", INTEGER, AT(eval_documents), 16, 1, 1e9 },
-	{ "eval-tokens", "N", "tokens scored of each (default: 4096)", INTEGER, AT(eval_tokens), 4096, 2, 1e9 },
+	{ "eval-tokens", "N", "tokens read of each (default: 4096)", INTEGER, AT(eval_tokens), 4096, 2, 1e9 },
 #undef AT
 };
 enum { N_FIELD = sizeof(fields) / sizeof(fields[0]) };
@@ -136,7 +136,7 @@ from_json(struct train_options *o, const json_t *root, const char *path, struct 
 			continue;
 		if (!json_is_number(x))
 			return bad_file(err, path, "a setting is no number");
-		if (json_number_value(x) != -1 &&
+		if (json_number_value(x) != fields[i].standard &&
 		    !(json_number_value(x) >= fields[i].least && json_number_value(x) <= fields[i].most))
 			return bad_file(err, path, "a setting is outside its limits");
 		set(o, &fields[i], json_number_value(x));
@@ -293,7 +293,7 @@ train_options_write(const struct train_options *o, const char *dir, struct ttt_e
 	if (s == TTT_OK && (path == NULL || text == NULL))
 		s = ttt__fail_memory(err, "settings");
 	if (s == TTT_OK)
-		s = ttt__file_write(path, text, strlen(text), err);
+		s = ttt__file_write(path, text, strlen(text), false, err);
 	free(text);
 	free(path);
 	return s;

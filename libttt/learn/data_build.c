@@ -3,6 +3,7 @@
 #include "libttt/learn/data.h"
 #include "libttt/text/vocab.h"
 #include <errno.h>
+#include <fcntl.h>
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
@@ -41,6 +42,7 @@ fingerprint(const struct build *b)
 	const struct ttt__data_source *s = b->source;
 	uint64_t h = TTT__HASH_START;
 	int64_t n = ttt_tokenizer_n_vocab(b->tokenizer);
+	struct ttt__plain_numbers numbers;
 	char text[64];
 
 	for (int32_t i = 0; i < n; i++) {
@@ -52,7 +54,9 @@ fingerprint(const struct build *b)
 	}
 	for (size_t i = 0; i < s->n_path; i++)
 		h = ttt__data_hash(h, s->path[i], strlen(s->path[i]) + 1);
+	ttt__plain_numbers_begin(&numbers);
 	snprintf(text, sizeof(text), "%" PRId64 " %" PRId64 " %.9g", s->project_depth, b->bos, s->held_share);
+	ttt__plain_numbers_end(&numbers);
 	h = ttt__data_hash(h, text, strlen(text));
 	return ttt__data_hash(h, b->held.p, b->held.n);
 }
@@ -244,7 +248,7 @@ static enum ttt_status
 write_index(struct build *b, const char *path, const char *head, struct ttt_error *err)
 {
 	struct ttt__replace r;
-	enum ttt_status s = ttt__replace_open(&r, path, err);
+	enum ttt_status s = ttt__replace_open(&r, path, false, err);
 
 	if (s != TTT_OK)
 		return s;
@@ -259,9 +263,15 @@ write_tokens(struct build *b, void (*note)(void *ctx, const char *text), void *c
 {
 	enum ttt_status s = TTT_OK;
 
-	b->tokens = fopen(b->tokens_path, "wbe");
-	if (b->tokens == NULL)
-		return ttt__fail(err, TTT_E_IO, "%s: cannot make: %s", b->tokens_path, strerror(errno));
+	int fd = open(b->tokens_path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600); /* as secret as the text */
+
+	b->tokens = fd >= 0 ? fdopen(fd, "wb") : NULL;
+	if (b->tokens == NULL) {
+		s = ttt__fail(err, TTT_E_IO, "%s: cannot make: %s", b->tokens_path, strerror(errno));
+		if (fd >= 0)
+			close(fd);
+		return s;
+	}
 	for (size_t i = 0; i < b->source->n_path && s == TTT_OK; i++)
 		s = build_group(b, i, note, ctx, err);
 	if (s == TTT_OK && (fflush(b->tokens) != 0 || fsync(fileno(b->tokens)) != 0))

@@ -46,7 +46,7 @@ write_parts(struct ttt_trainer *t, const char *path, const struct part *part, si
 	if (!status)
 		status = ttt__safetensors_write(&b, x, n + (step != NULL), NULL, err);
 	if (!status)
-		status = ttt__file_write(path, b.p, b.n, err);
+		status = ttt__file_write(path, b.p, b.n, false, err);
 	ttt__bytes_free(&b);
 	free(x);
 	free(name);

@@ -11,7 +11,7 @@ enum ttt_status
 ttt__model_write_file(const char *dir, const char *name, const struct ttt__blob *bytes, struct ttt_error *err)
 {
 	char *path = ttt__path_in(dir, name);
-	enum ttt_status status = path != NULL ? ttt__file_write(path, bytes->p, bytes->n, err) : ttt__fail_memory(err, dir);
+	enum ttt_status status = path != NULL ? ttt__file_write(path, bytes->p, bytes->n, true, err) : ttt__fail_memory(err, dir);
 
 	free(path);
 	return status;
@@ -88,7 +88,7 @@ ttt__model_write_weights(const char *dir, const struct ttt__parameters *p, enum 
 	w->dtype = dtype;
 	w->source = source;
 	w->ctx = ctx;
-	status = ttt__replace_open(&w->file, path, err);
+	status = ttt__replace_open(&w->file, path, true, err);
 	if (status == TTT_OK)
 		status = ttt__replace_end(&w->file, write_all(w, p, err), err);
 	ttt__bytes_free(&w->b);

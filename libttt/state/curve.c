@@ -40,18 +40,21 @@ enum ttt_status
 ttt__curve_format(const struct ttt__curve *c, struct ttt__bytes *b, struct ttt_error *err)
 {
 	enum ttt_status status = ttt__bytes_add(b, header, sizeof(header) - 1, err);
+	struct ttt__plain_numbers numbers;
 	char line[64];
 
+	ttt__plain_numbers_begin(&numbers);
 	for (int64_t i = 0; i < c->n && status == TTT_OK; i++) {
 		int n = snprintf(line, sizeof(line), "%" PRId64 "\t%.17g\n", c->n_token[i], c->loss[i]);
 
 		status = ttt__bytes_add(b, line, (size_t)n, err);
 	}
+	ttt__plain_numbers_end(&numbers);
 	return status;
 }
 
-enum ttt_status
-ttt__curve_parse(struct ttt__curve *c, const struct ttt__bytes *b, const char *label, struct ttt_error *err)
+static enum ttt_status
+parse(struct ttt__curve *c, const struct ttt__bytes *b, const char *label, struct ttt_error *err)
 {
 	const char *p = (const char *)b->p, *end = p + b->n;
 	char line[64], *tab, *rest;
@@ -77,4 +80,16 @@ ttt__curve_parse(struct ttt__curve *c, const struct ttt__bytes *b, const char *l
 		last = c->n_token[c->n++];
 	}
 	return TTT_OK;
+}
+
+enum ttt_status
+ttt__curve_parse(struct ttt__curve *c, const struct ttt__bytes *b, const char *label, struct ttt_error *err)
+{
+	struct ttt__plain_numbers numbers;
+	enum ttt_status status;
+
+	ttt__plain_numbers_begin(&numbers);
+	status = parse(c, b, label, err);
+	ttt__plain_numbers_end(&numbers);
+	return status;
 }

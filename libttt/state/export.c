@@ -7,7 +7,7 @@ ttt_state_export(struct ttt_state *s, const char *path, struct ttt_error *err)
 {
 	struct ttt__replace r;
 	struct ttt__sink k = { .label = path };
-	enum ttt_status status = ttt__replace_open(&r, path, err);
+	enum ttt_status status = ttt__replace_open(&r, path, false, err);
 
 	if (status != TTT_OK)
 		return status;

@@ -253,7 +253,7 @@ enum ttt_status
 ttt_state_save(struct ttt_state *s, const char *path, const struct ttt_save_options *o, struct ttt_error *err)
 {
 	struct ttt__replace r;
-	enum ttt_status status = ttt__replace_open(&r, path, err);
+	enum ttt_status status = ttt__replace_open(&r, path, false, err);
 
 	return status == TTT_OK ? ttt__replace_end(&r, write_labelled(s, r.f, path, o, err), err) : status;
 }

@@ -129,7 +129,7 @@ static enum ttt_status
 write_root(const char *path, const json_t *root, struct ttt_error *err)
 {
 	struct ttt__replace r;
-	enum ttt_status status = ttt__replace_open(&r, path, err);
+	enum ttt_status status = ttt__replace_open(&r, path, true, err);
 	if (status != TTT_OK)
 		return status;
 	if (json_dump_callback(root, write_part, r.f, JSON_INDENT(1)) != 0 && !ferror(r.f))

@@ -31,7 +31,7 @@ test_fail(void **state)
 	assert_string_equal(err.text, "x: out of memory");
 }
 
-/* A sentence too long ends in dots, and not inside a character. */
+/* Of a sentence too long the middle is dots, and no character is cut; its end says why. */
 static void
 test_fail_long(void **state)
 {
@@ -42,11 +42,15 @@ test_fail_long(void **state)
 		memset(text, 'x', shift);
 		for (size_t i = shift; i + 3 < sizeof text; i += 3)
 			memcpy(text + i, "\xe2\x82\xac", 4);
-		ttt__fail(&err, TTT_E_IO, "%s", text);
-		size_t n = strlen(err.text);
-		assert_in_range(n, sizeof err.text - 4, sizeof err.text - 1);
-		assert_string_equal(err.text + n - 3, "...");
-		assert_int_equal((n - 3 - shift) % 3, 0);
+		ttt__fail(&err, TTT_E_IO, "%s: no such file", text);
+		size_t n = strlen(err.text), dots = strcspn(err.text, ".");
+		const char *end = strstr(err.text, ": no such file");
+		assert_in_range(n, sizeof err.text - 5, sizeof err.text - 1);
+		assert_memory_equal(err.text + dots, "...", 3);
+		assert_int_equal((dots - shift) % 3, 0);
+		assert_non_null(end);
+		assert_string_equal(end, ": no such file");
+		assert_int_equal((size_t)(end - err.text - (ptrdiff_t)dots - 3) % 3, 0);
 	}
 }
 
@@ -161,7 +165,7 @@ replace(const char *path, const char *text)
 {
 	struct ttt__replace r;
 	struct ttt_error err = { 0 };
-	assert_ok(ttt__replace_open(&r, path, &err), &err);
+	assert_ok(ttt__replace_open(&r, path, false, &err), &err);
 	assert_ok(ttt__write(r.f, path, text, strlen(text), &err), &err);
 	assert_ok(ttt__replace_commit(&r, &err), &err);
 	struct ttt__bytes b = slurp(path);
@@ -197,6 +201,14 @@ test_replace(void **state)
 		umask(old);
 		assert_int_equal(mode_of(in(dir, "new")), 0600);
 	}
+	mode_t mask = umask(027);
+	struct ttt_error err;
+	assert_ok(ttt__file_write(in(dir, "shared"), "one", 3, true, &err), &err);
+	assert_int_equal(mode_of(in(dir, "shared")), 0640);
+	assert_int_equal(chmod(in(dir, "shared"), 0604), 0);
+	assert_ok(ttt__file_write(in(dir, "shared"), "two", 3, true, &err), &err);
+	assert_int_equal(mode_of(in(dir, "shared")), 0604);
+	umask(mask);
 	int before = count_files(dir);
 	int here = open(".", O_RDONLY);
 	assert_int_equal(chdir(dir), 0);
@@ -223,7 +235,7 @@ test_replace_fails(void **state)
 	struct ttt_error err = { 0 };
 	spill(in(dir, "kept"), "old", 3);
 	int before = count_files(dir);
-	assert_ok(ttt__replace_open(&r, in(dir, "kept"), &err), &err);
+	assert_ok(ttt__replace_open(&r, in(dir, "kept"), false, &err), &err);
 	assert_ok(ttt__write(r.f, "kept", "new", 3, &err), &err);
 	assert_int_equal(count_files(dir), before + r.named); /* a kill would leave nothing, where that can be */
 	ttt__replace_abort(&r);
@@ -232,11 +244,11 @@ test_replace_fails(void **state)
 	assert_int_equal(b.n, 3);
 	assert_memory_equal(b.p, "old", 3);
 	ttt__bytes_free(&b);
-	assert_fails(ttt__replace_open(&r, in(dir, "no/such"), &err), TTT_E_IO, &err, "No such file");
-	assert_fails(ttt__replace_open(&r, dir, &err), TTT_E_IO, &err, "not a regular file");
+	assert_fails(ttt__replace_open(&r, in(dir, "no/such"), false, &err), TTT_E_IO, &err, "No such file");
+	assert_fails(ttt__replace_open(&r, dir, false, &err), TTT_E_IO, &err, "not a regular file");
 	ttt__replace_abort(&r);
 	/* The target becomes a directory before the rename. */
-	assert_ok(ttt__replace_open(&r, in(dir, "later"), &err), &err);
+	assert_ok(ttt__replace_open(&r, in(dir, "later"), false, &err), &err);
 	assert_int_equal(mkdir(in(dir, "later"), 0700), 0);
 	assert_fails(ttt__replace_commit(&r, &err), TTT_E_IO, &err, "later");
 	assert_int_equal(count_files(dir), before + 1);

@@ -2,8 +2,9 @@
  *
  * The whole public interface. An object ttt_X is made by ttt_X_create() or ttt_X_open(), freed by ttt_X_free(), and
  * free(NULL) does nothing. A fallible call returns an enum ttt_status and takes a struct ttt_error as its last argument;
- * the error is written only on failure. The library never prints, never exits, and holds no global mutable state.
- * A struct ttt_model is immutable and may be shared by threads; every other object belongs to one thread at a time.
+ * the error is written only on failure, after which an object that was to be made is NULL. The library never prints, never exits, and holds
+ * no global mutable state. A struct ttt_model is immutable and may be shared by threads, with its device; every other object belongs to one
+ * thread at a time.
  * Large matrix products are oneDNN's (libdnnl.so.3 or .2), opened when the first comes; where it is not found they are made here, more slowly.
  * The library's own threads block all signals. A handler that may interrupt a thread of the caller's within the library must run on a
  * stack of its own (sigaltstack, SA_ONSTACK): the stack pointer may lie within the heap while oneDNN multiplies.
@@ -368,7 +369,8 @@ struct ttt_difference {
 enum ttt_status ttt_state_compare(struct ttt_state *a, struct ttt_state *b,
     void (*fn)(void *ctx, const struct ttt_difference *d), void *ctx, struct ttt_error *err);
 
-/* A lock on path ("path.lock", flock), so that two updates queue. wait_seconds < 0 waits for ever. Errors: TTT_E_LOCKED, TTT_E_IO. */
+/* A lock on path ("path.lock", flock), so that two updates queue. wait_seconds < 0 waits for ever. Errors: TTT_E_LOCKED, TTT_E_IO,
+ * TTT_E_RANGE (wait_seconds is no number); for ever also TTT_E_INTERRUPTED, by a signal whose handler is set without SA_RESTART. */
 struct ttt_lock;
 enum ttt_status ttt_lock_take(struct ttt_lock **out, const char *path, double wait_seconds, struct ttt_error *err);
 /* The lock's own file, borrowed. */
@@ -440,8 +442,8 @@ enum ttt_status ttt_ask_question(struct ttt_ask *a, const char *question, struct
  * characters. All of the line where it is no longer. Errors: TTT_E_MEMORY. */
 enum ttt_status ttt_ask_excerpt(struct ttt_ask *a, const char *line, size_t n, size_t most, size_t *from, size_t *n_part,
     struct ttt_error *err);
-/* Continue text with the adapted model: up to n tokens, each handed to fn as bytes; stops when fn returns false. temperature 0
- * takes the likeliest token. */
+/* Continue text with the adapted model: up to n tokens, each handed to fn as bytes; stops when fn returns false, and
+ * at a token that ends the text. temperature 0 takes the likeliest token. Errors: TTT_E_RANGE (a temperature below 0). */
 enum ttt_status ttt_complete(struct ttt_state *s, const char *text, size_t text_n, int64_t n, double temperature, uint64_t seed,
     bool (*fn)(void *ctx, const unsigned char *bytes, size_t n), void *ctx, struct ttt_error *err);
 

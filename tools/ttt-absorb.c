@@ -64,7 +64,7 @@ set_text_option(struct absorb *a, int key)
 		break;
 	case OPT_PASSAGES_MAX:
 		a->state.passages_max = tool_size(a->t, "--passages-max", optarg);
-		a->state.no_passages |= a->state.passages_max == 0;
+		a->state.no_passages = a->state.passages_max == 0;
 		break;
 	case OPT_WINDOW: /* "none" says what is in the file, "tail" what it is made from: they are the same */
 		a->save.window_tail = tool_word(a->t, "--window", optarg, windows) != 0;

@@ -138,10 +138,11 @@ print_inside(struct tool *t, const char *path)
 {
 	struct ttt_state *s = NULL;
 	struct ttt_error err;
-	bool has_model = tool_model_open(t, &err) == TTT_OK;
-	enum ttt_status status = has_model ? ttt_state_open(&s, path, t->model, NULL, &err) : TTT_OK;
+	enum ttt_status status = tool_model_open(t, &err);
 
-	if (!has_model || status == TTT_E_SHAPE) { /* it is another model's */
+	if (status == TTT_OK)
+		status = ttt_state_open(&s, path, t->model, NULL, &err);
+	if (status == TTT_E_SHAPE) { /* it is another model's */
 		tool_note(t, "%s: sources and curve are not shown: %s", path, err.text);
 		return TOOL_DONE;
 	}

@@ -9,6 +9,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+enum { GROUPS_MAX = 1 << 16 };
+
 /* A decimal number and the tab behind it. */
 static bool
 take_number(const char **p, int64_t *out)
@@ -58,7 +60,7 @@ take_head(struct ttt__data *d, const char *line)
 	if (strncmp(line, head, strlen(head)) != 0)
 		return false;
 	p = strchr(p, '\t');
-	return p++ != NULL && take_number(&p, &d->n_group) && d->n_group > 0 && d->n_group < INT32_MAX;
+	return p++ != NULL && take_number(&p, &d->n_group) && d->n_group > 0 && d->n_group <= GROUPS_MAX;
 }
 
 /* Line i of the index (NUL-terminated, without its newline); n_token: tokens that the file has. */
@@ -81,13 +83,14 @@ take_document(struct ttt__data *d, const char *line, int64_t n_token, const char
 			return ttt__fail_memory(err, label);
 		d->document = grown;
 	}
+	if (held == 0 && !ttt__i64_add(&d->n_byte, d->n_byte, x.n_byte))
+		return ttt__fail(err, TTT_E_FORMAT, "%s: document %" PRId64 " has more bytes than can be counted", label, d->n_document + 1);
 	x.held = held == 1;
 	x.name = take_name(p);
 	if (x.name == NULL)
 		return ttt__fail_memory(err, label);
 	d->document[d->n_document++] = x;
 	d->n_token += x.held ? 0 : x.n_token;
-	d->n_byte += x.held ? 0 : x.n_byte;
 	return TTT_OK;
 }
 

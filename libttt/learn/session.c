@@ -266,7 +266,7 @@ ttt_session_feed(struct ttt_session *s, const int32_t *ids, int64_t n, const str
 	enum ttt_status status = ttt__session_check_ids(s, ids, n, err);
 
 	if (!status && how && !(how->rate >= 0 && how->rate <= 1e6))
-		status = ttt__fail(err, TTT_E_RANGE, "the rate %g is outside 0 .. 1e6", how->rate);
+		status = ttt__fail(err, TTT_E_RANGE, "the rate %.9g is outside 0 .. 1e6", how->rate);
 	for (int64_t i = 0; i < n && !status;) {
 		int64_t take = C + 1 - s->n_pending < n - i ? C + 1 - s->n_pending : n - i;
 

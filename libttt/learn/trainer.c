@@ -34,6 +34,8 @@ ttt_trainer_create(struct ttt_trainer **out, const struct ttt_model *m, const st
 	enum ttt_status status;
 
 	*out = NULL;
+	if (!(o->held_tail >= 0 && o->held_tail < 1))
+		return ttt__fail(err, TTT_E_RANGE, "held_tail: %g is outside 0 .. 1", o->held_tail);
 	if (m->half)
 		return ttt__fail(err, TTT_E_UNSUPPORTED, "training wants the model in float32, but it was opened in bfloat16");
 	t = ttt__new(1, sizeof *t);

@@ -114,6 +114,7 @@ ttt_model_open(struct ttt_model **out, struct ttt_device *d, const char *dir, st
 	struct ttt_model *m = ttt__new(1, sizeof(*m));
 	enum ttt_status status;
 
+	*out = NULL;
 	if (m == NULL)
 		return ttt__fail_memory(err, "a model");
 	m->device = d;

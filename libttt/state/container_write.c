@@ -11,12 +11,11 @@ write_out(struct archive *a, void *ctx, const void *p, size_t n)
 {
 	struct ttt__tar_out *o = ctx;
 
+	(void)a;
 	errno = 0;
-	if (fwrite(p, 1, n, o->f) == n)
-		return (la_ssize_t)n;
-	o->error = errno != 0 ? errno : EIO;
-	archive_set_error(a, o->error, "write failed");
-	return -1;
+	if (o->error == 0 && fwrite(p, 1, n, o->f) != n)
+		o->error = errno != 0 ? errno : EIO;
+	return (la_ssize_t)n; /* also after a failure, which whoever writes sees by error: libarchive leaks its compressor after one of its own */
 }
 
 static enum ttt_status
@@ -29,18 +28,18 @@ failed(struct ttt__tar_out *o, struct ttt_error *err)
 	return ttt__fail(err, TTT_E_IO, "%s: cannot write: %s", o->label, archive_error_string(o->a));
 }
 
+enum { DIGITS_MAX = 14 }; /* more make a time that tar calls out of range */
+
+/* Seconds since 1970 that SOURCE_DATE_EPOCH says, 0 without it; -1: what it says is none that an archive can hold. */
 static int64_t
 source_date(void)
 {
 	const char *text = getenv("SOURCE_DATE_EPOCH");
-	char *end;
-	long long t;
+	size_t n = text != NULL ? strlen(text) : 0;
 
-	if (text == NULL || text[0] < '0' || text[0] > '9')
+	if (n == 0)
 		return 0;
-	errno = 0;
-	t = strtoll(text, &end, 10);
-	return *end == '\0' && errno == 0 ? t : 0;
+	return n <= DIGITS_MAX && strspn(text, "0123456789") == n ? strtoll(text, NULL, 10) : -1;
 }
 
 static int
@@ -61,6 +60,10 @@ ttt__tar_out_open(struct ttt__tar_out *o, FILE *f, const char *label, enum ttt_c
 	*o = (struct ttt__tar_out){ .a = archive_write_new(), .f = f, .label = label, .mtime = source_date() };
 	if (o->a == NULL)
 		return ttt__fail_memory(err, label);
+	if (o->mtime < 0) {
+		ttt__tar_out_abort(o);
+		return ttt__fail(err, TTT_E_RANGE, "SOURCE_DATE_EPOCH: is no number of seconds since 1970");
+	}
 	if (archive_write_set_format_pax_restricted(o->a) != ARCHIVE_OK || add_filter(o->a, c) != ARCHIVE_OK ||
 	    archive_write_set_bytes_per_block(o->a, 65536) != ARCHIVE_OK ||
 	    archive_write_set_bytes_in_last_block(o->a, 1) != ARCHIVE_OK ||
@@ -90,13 +93,13 @@ ttt__tar_out_member(struct ttt__tar_out *o, const char *name, uint64_t size, str
 	archive_entry_set_gid(e, 0);
 	r = archive_write_header(o->a, e);
 	archive_entry_free(e);
-	return r == ARCHIVE_OK ? TTT_OK : failed(o, err);
+	return r == ARCHIVE_OK && o->error == 0 ? TTT_OK : failed(o, err);
 }
 
 enum ttt_status
 ttt__tar_out_data(struct ttt__tar_out *o, const void *p, size_t n, struct ttt_error *err)
 {
-	return n == 0 || archive_write_data(o->a, p, n) == (la_ssize_t)n ? TTT_OK : failed(o, err);
+	return n == 0 || (archive_write_data(o->a, p, n) == (la_ssize_t)n && o->error == 0) ? TTT_OK : failed(o, err);
 }
 
 enum ttt_status
@@ -105,7 +108,7 @@ ttt__tar_out_close(struct ttt__tar_out *o, struct ttt_error *err)
 	enum ttt_status status = TTT_OK;
 
 	errno = 0;
-	if (archive_write_close(o->a) != ARCHIVE_OK)
+	if (archive_write_close(o->a) != ARCHIVE_OK || o->error != 0)
 		status = failed(o, err);
 	else if (fflush(o->f) != 0)
 		status = ttt__fail(err, TTT_E_IO, "%s: cannot write: %s", o->label, strerror(errno));
@@ -119,7 +122,7 @@ ttt__tar_out_abort(struct ttt__tar_out *o)
 {
 	if (o->a == NULL)
 		return;
-	(void)archive_write_fail(o->a); /* nothing more is written */
+	o->error = ECANCELED; /* nothing more is written */
 	archive_write_free(o->a);
 	o->a = NULL;
 }

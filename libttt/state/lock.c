@@ -2,6 +2,7 @@
  * again: a process that then holds the lock of a removed file notices, and starts over. */
 #include <errno.h>
 #include <fcntl.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
@@ -91,6 +92,10 @@ ttt_lock_take(struct ttt_lock **out, const char *path, double wait_seconds, stru
 	*out = NULL;
 	if (l == NULL)
 		return ttt__fail_memory(err, path);
+	if (isnan(wait_seconds)) {
+		free(l);
+		return ttt__fail(err, TTT_E_RANGE, "%s: the time to wait for its lock is no number", path);
+	}
 	l->path = lock_path(path);
 	if (l->path == NULL) {
 		status = errno == ENOMEM ? ttt__fail_memory(err, path)

@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 enum { COPY = 1 << 16 };
+enum { RECORD_LEAST = 1024 }; /* bytes of a record that is full, where as much may be kept */
 static const int64_t COMPACT = INT64_C(16) << 20; /* dead bytes at the file's start worth removing */
 
 enum ttt_status
@@ -63,11 +64,15 @@ ttt__passages_free(struct ttt__passages *p)
 	p->fd = -1;
 }
 
-/* A record may not be larger than all that may be kept. */
+/* Records are dropped whole, so that one may not be large beside all that may be kept. */
 static size_t
 record_max(const struct ttt__passages *p)
 {
-	return p->max > 0 && p->max < TTT__RECORD_MAX ? p->max : TTT__RECORD_MAX;
+	size_t part = p->max / 8 > RECORD_LEAST ? p->max / 8 : RECORD_LEAST;
+
+	if (p->max == 0 || part > TTT__RECORD_MAX)
+		return TTT__RECORD_MAX;
+	return part < p->max ? part : p->max;
 }
 
 /* Move the live bytes to the start of the file once at least as many before them are dead. */

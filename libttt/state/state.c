@@ -20,7 +20,7 @@ take_options(struct ttt_state *s, const struct ttt_state_options *o, size_t *pas
 	if (o == NULL)
 		o = &plain;
 	if (!(o->rate >= 0 && o->rate <= 1e6))
-		return ttt__fail(err, TTT_E_RANGE, "the rate %g is outside 0 .. 1e6", o->rate);
+		return ttt__fail(err, TTT_E_RANGE, "the rate %.9g is outside 0 .. 1e6", o->rate);
 	if (o->rule != TTT_RULE_SGD)
 		return ttt__fail(err, TTT_E_UNSUPPORTED, "the only rule supported is sgd");
 	s->learn = !o->no_learn;

@@ -257,6 +257,7 @@ ttt_tokenizer_parse(struct ttt_tokenizer **out, const void *json, size_t n, cons
 	json_t *root;
 	enum ttt_status status = ttt__json_parse(&root, json, n,
 	    &(struct ttt__json_limits){ .depth = DEPTH_MAX, .n_value = VALUES_MAX }, label, "the tokenizer", err);
+	*out = NULL;
 	if (status != TTT_OK)
 		return status;
 	r.t = ttt__new(1, sizeof *r.t);
@@ -274,6 +275,7 @@ ttt_tokenizer_open(struct ttt_tokenizer **out, const char *path, struct ttt_erro
 {
 	struct ttt__bytes file = { 0 };
 	enum ttt_status status = ttt__file_read(&file, path, TTT__TOKENIZER_MAX, err);
+	*out = NULL;
 	if (status == TTT_OK)
 		status = ttt_tokenizer_parse(out, file.p, file.n, path, err);
 	ttt__bytes_free(&file);

@@ -1,7 +1,7 @@
 #include "libttt/text/split.h"
+#include "libttt/text/stream.h"
 #include "libttt/text/train.h"
 
-#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -70,16 +70,17 @@ take_word(void *ctx, const unsigned char *word, size_t n, int32_t known, struct 
 }
 
 static enum ttt_status
-count_stream(struct ttt__splitter *s, FILE *f, const char *path, size_t *left, struct ttt_error *err)
+count_stream(struct ttt__splitter *s, struct ttt__stream *f, size_t *left, struct ttt_error *err)
 {
 	unsigned char part[32768];
 	while (*left > 0) {
-		size_t n = fread(part, 1, *left < sizeof part ? *left : sizeof part, f);
-		if (n == 0 && ferror(f))
-			return ttt__fail(err, TTT_E_IO, "%s: cannot read: %s", path, strerror(errno));
+		size_t n;
+		enum ttt_status status = ttt__stream_read(f, part, *left < sizeof part ? *left : sizeof part, &n, err);
+		if (status != TTT_OK)
+			return status;
 		if (n == 0)
 			break;
-		enum ttt_status status = ttt__splitter_feed(s, part, n, err);
+		status = ttt__splitter_feed(s, part, n, err);
 		if (status != TTT_OK)
 			return status;
 		*left -= n;
@@ -92,14 +93,15 @@ ttt__count_words(struct ttt__word_counts *c, const struct ttt_tokenizer *t, cons
     struct ttt_error *err)
 {
 	struct ttt__splitter *s = NULL;
-	FILE *f = fopen(path, "rbe");
-	if (f == NULL)
-		return ttt__fail(err, TTT_E_IO, "%s: cannot open: %s", path, strerror(errno));
-	enum ttt_status status = ttt__splitter_create(&s, t, take_word, c, err);
+	struct ttt__stream f;
+	enum ttt_status status = ttt__stream_open(&f, path, err);
+	if (status != TTT_OK)
+		return status;
+	status = ttt__splitter_create(&s, t, take_word, c, err);
 	if (status == TTT_OK)
-		status = count_stream(s, f, path, left, err);
+		status = count_stream(s, &f, left, err);
 	ttt__splitter_free(s);
-	fclose(f);
+	ttt__stream_close(&f);
 	return status;
 }
 

@@ -14,7 +14,8 @@ ttt__hash(const void *p, size_t n)
 		h ^= h >> 32;
 	}
 	word = 0;
-	memcpy(&word, s, n);
+	if (n > 0)
+		memcpy(&word, s, n);
 	h = (h ^ word) * 0xff51afd7ed558ccdu;
 	h ^= h >> 32;
 	h *= 0xc4ceb9fe1a85ec53u;
@@ -55,7 +56,7 @@ static struct ttt__name *
 name_slot(const struct ttt__names *t, const void *p, size_t n)
 {
 	size_t i = ttt__hash(p, n) & (t->capacity - 1);
-	while (t->slot[i].p != NULL && (t->slot[i].n != n || memcmp(t->slot[i].p, p, n) != 0))
+	while (t->slot[i].p != NULL && (t->slot[i].n != n || (n > 0 && memcmp(t->slot[i].p, p, n) != 0)))
 		i = (i + 1) & (t->capacity - 1);
 	return &t->slot[i];
 }

@@ -61,6 +61,7 @@ ttt_ask_create(struct ttt_ask **out, struct ttt_state *state, const struct ttt_a
 	struct ttt_ask *a = ttt__new(1, sizeof(*a));
 	enum ttt_status s;
 
+	*out = NULL;
 	if (a == NULL)
 		return ttt__fail_memory(err, "passages");
 	if (o != NULL)

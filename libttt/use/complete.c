@@ -90,7 +90,11 @@ ttt_complete(struct ttt_state *state, const char *text, size_t text_n, int64_t n
 	struct completion c = { .session = NULL };
 	struct ttt_feed how = { .learn = false };
 	struct ttt__random random;
-	enum ttt_status s = prepare(&c, state, text, text_n, err);
+	enum ttt_status s;
+
+	if (!(temperature >= 0))
+		return ttt__fail(err, TTT_E_RANGE, "the temperature %g is below 0", temperature);
+	s = prepare(&c, state, text, text_n, err);
 
 	ttt__random_seed(&random, seed);
 	for (int64_t i = 0; i < n && s == TTT_OK; i++) {

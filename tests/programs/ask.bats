@@ -399,3 +399,13 @@ more_setup() {
 	[[ $(ttt-ask s $'GR\303\226SSE' | head -n 1) == a:3:* ]]
 	[[ $(ttt-ask s $'caf\303\251ti\303\250re' | head -n 1) == b:1:* ]]
 }
+
+@test "a number is preferred where one is asked for, the name of an error where an error is" {
+	printf 'the limit of walruses is 45 now\n' >a
+	printf 'the limit of walruses is low now\n' >b
+	printf 'the seal call fails with ENOSEAL then\n' >c
+	printf 'the seal call fails with nothing then\n' >d
+	ttt-absorb --no-learn -o s a b c d
+	[[ $(ttt-ask s "what is the limit of walruses?" | head -n 1) == a:1:* ]]
+	[[ $(ttt-ask s "which error does the seal call return when it fails?" | head -n 1) == c:1:* ]]
+}

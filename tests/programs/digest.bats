@@ -547,6 +547,15 @@ evil="Nov 25 11:00:00 host kernel: DANGER reactor coolant lost, shutting down tu
 	[ -z "$output" ]
 }
 
+@test "a line that speaks of failure weighs more" {
+	start
+	for word in quux panic; do
+		{ cat "$files/first"; echo "Nov 25 11:00:00 host zork[1]: plugh xyzzy $word"; } >log
+		ttt-digest --no-model --json --dry-run s.ttt log >$word
+	done
+	jq -s -e '.[1].score > 1.2 * .[0].score' quux panic
+}
+
 @test "usage" {
 	refuse "state" ttt-digest
 	refuse "a log to read is missing" ttt-digest s.ttt

@@ -99,7 +99,7 @@ more_setup() {
 	ok ttt-ppl --lines "$files/text2"
 	[ "$(printf '%s\n' "${lines[@]}" | column 5)" = "$(cat "$files/text2")" ]
 	sum=$(printf '%s\n' "${lines[@]}" | column 4 | awk '{ s += $1 } END { print s }')
-	ttt-ppl "$files/text2" | column 2,5 | awk -v sum="$sum" '{ exit !(($1 * $2 - sum) ^ 2 < 1) }'
+	ttt-ppl "$files/text2" | column 2,5 | awk -v sum="$sum" '{ near = ($1 * $2 - sum) ^ 2 < 1 } END { exit !near }'
 	[ "$(ttt-ppl --lines "$files/text2" | column 2 | tail -n 1)" -eq "${#lines[@]}" ] ||
 	    [ "$(ttt-ppl --lines "$files/text2" | column 2 | tail -n 1)" -eq $((${#lines[@]} - 1)) ]
 }

@@ -94,7 +94,7 @@ problem_place(const struct problem *q, struct placed *s, struct ttt_device *d)
 			problem_turn(q, s, s->kv[i].k, false);
 			problem_turn(q, s, s->adjoint[i].k, false);
 		}
-	s->run = (struct ttt__run){.net = &s->net, .w = {s->w, s->w + q->p.fast_offset, q->dual ? s->v : NULL}, .work = &s->work,
+	s->run = (struct ttt__run){.net = &s->net, .w = {s->w, s->w + q->p.fast_offset, q->dual ? s->v : NULL, NULL}, .work = &s->work,
 	    .tape = &s->tape, .tangent = q->dual ? &s->tangent : NULL, .T = q->T, .S = q->S,
 	    .angle = s->net.rope + q->S * q->c.d_head, .kv = s->kv, .biases = q->biased ? &s->biases : NULL};
 }

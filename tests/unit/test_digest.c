@@ -27,6 +27,10 @@ test_mask(void **state)
 	    {"key=sess:mR4t-Zq8_VhXw2Lk9 ok", "key=sess:@ ok"},
 	    {"OrderService-PaymentClient getHTTPResponse2Code X-Forwarded-For", "OrderService-PaymentClient getHTTPResponse0Code X-Forwarded-For"},
 	    {"\xff\x01 na\xc3\xafve \xc3", "\xef\xbf\xbd\x01 na\xc3\xafve \xef\xbf\xbd"},
+	    {"login session=<3Cs/bjzUQvlh/dgB> <div class=main>", "login session=<@> <div class=main>"},
+	    {"eth0: renamed from veth0090fcd, usbnet12", "eth0: renamed from @, usbnet00"},
+	    {"Dec  1 10:02 at 27/Nov/2026, Nov 3, May be, Mayor 3 Sept", "Jan  0 00:00 at 00/Jan/0000, Jan 0, May be, Mayor 0 Sept"},
+	    {"\033[31mERROR\033[0m of \033[x", "ERROR of "},
 	    {"reason=CrashLoopBackOff OutOfMemoryError NodeNotReady", "reason=CrashLoopBackOff OutOfMemoryError NodeNotReady"},
 	};
 	struct ttt__bytes out = {0}, place = {0};

@@ -111,7 +111,7 @@ test_schedule(void **state)
 	static const struct {
 		int64_t step;
 		double rate;
-	} want[] = {{0, 0}, {1, 0.25}, {4, 1}, {13, 1}, {14, 1}, {19, 0.6}, {24, 0.2}, {1000, 0.2}};
+	} want[] = {{0, 0}, {1, 0.25}, {4, 1}, {13, 1}, {14, 1}, {16, 0.9236067977499790}, {19, 0.6}, {24, 0.2}, {1000, 0.2}};
 
 	(void)state;
 	for (size_t i = 0; i < sizeof want / sizeof *want; i++)

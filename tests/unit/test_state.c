@@ -571,6 +571,31 @@ test_lock(void **state)
 	ttt_lock_release(l);
 	assert_int_equal(waitpid(child, &status, 0), child);
 	assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+	/* One that waited on the file of a lock that is released, which is removed, has the lock of the next one. */
+	int held[2], done[2];
+	char byte = 0;
+	assert_true(pipe(held) == 0 && pipe(done) == 0);
+	assert_ok(ttt_lock_take(&l, path, -1, &err), &err);
+	child = fork();
+	assert_true(child >= 0);
+	if (child == 0) {
+		struct ttt_lock *m;
+		bool mine = ttt_lock_take(&m, path, -1, &err) == TTT_OK;
+
+		_exit(mine && write(held[1], "x", 1) == 1 && read(done[0], &byte, 1) == 1 ? 0 : 1);
+	}
+	usleep(300000);
+	ttt_lock_release(l);
+	assert_int_equal(read(held[0], &byte, 1), 1);
+	assert_fails(ttt_lock_take(&l, path, 0, &err), TTT_E_LOCKED, &err, "holds the lock");
+	assert_int_equal(write(done[1], "x", 1), 1);
+	assert_int_equal(waitpid(child, &status, 0), child);
+	assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+	for (int i = 0; i < 2; i++) {
+		close(held[i]);
+		close(done[i]);
+	}
+	assert_fails(ttt_lock_take(&l, path, (double)NAN, &err), TTT_E_RANGE, &err, "no number");
 	assert_ok(ttt_lock_take(&l, path, -1, &err), &err);
 	ttt_lock_release(l);
 	assert_int_not_equal(access(in(f->dir, "locked.ttt.lock"), F_OK), 0);

@@ -35,6 +35,8 @@ print_line(const struct ask *a, const struct ttt_passage *p, int64_t line)
 
 	if (ttt_ask_excerpt(a->ask, text, n, LINE, &from, &n_part, NULL) != TTT_OK)
 		n_part = n; /* then all of it */
+	if (a->visible && n_part > 0 && text[from + n_part - 1] == '\r') /* the line's end on other systems */
+		n_part--, n--;
 	tool_write_visible(stdout, p->file, strlen(p->file)); /* a name stays on its line */
 	printf(":%lld: %s", (long long)line, from > 0 ? "..." : "");
 	ask_quote(a, text + from, n_part);

@@ -34,6 +34,7 @@ flush(struct block *b)
 		return tool_fail(b->d->t, &err);
 	for (size_t i = 0; i < b->n && status == TOOL_DONE; i++)
 		status = digest_report_line(b->d, b->file, b->number[i], b->in_file[i], &b->line[i]);
+	tool_progress_bytes(&b->d->progress, (int64_t)b->text.n);
 	b->n = 0;
 	b->text.n = 0;
 	return status;
@@ -206,6 +207,8 @@ digest_read(struct digest *d)
 		return TOOL_TROUBLE;
 	}
 	b->d = d;
+	d->t->prints_rows = d->all;
+	tool_progress_start(&d->progress, d->t, NULL, -1); /* what rotated logs hold is known when they are read */
 	for (size_t i = 0; i < d->n_name && status == TOOL_DONE; i++) {
 		b->n_new = 0;
 		status = strcmp(d->name[i], "-") == 0 ? read_stream(b, stdin, "-", false) : read_file(b, d->name[i]);
@@ -213,6 +216,7 @@ digest_read(struct digest *d)
 	b->n_new = 0;
 	if (status == TOOL_DONE && d->journal)
 		status = read_journal(b);
+	tool_progress_end(&d->progress);
 	ttt__bytes_free(&b->text);
 	free(b->file);
 	free(b);

@@ -23,6 +23,7 @@ struct digest_group { /* alike novel lines */
 
 struct digest {
 	struct tool *t;
+	struct tool_progress progress; /* of bytes read */
 	/* what was asked for */
 	const char *path, *accept, *ignore;
 	const char *const *name; /* [n_name] logs */

@@ -32,7 +32,7 @@ static const struct tool_usage usage = {
 	           "usual, most novel first, and learn the others. A first run learns and prints nothing.\n"
 	           "Nothing is printed when all is as usual. FILE - is standard input.",
 	.option = options,
-	.common = TOOL_MODEL | TOOL_PRECISION,
+	.common = TOOL_MODEL | TOOL_PRECISION | TOOL_PROGRESS,
 	.example = "ttt-digest /var/lib/ttt/logs.ttt /var/log/syslog /var/log/auth.log",
 };
 

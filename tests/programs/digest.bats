@@ -556,6 +556,23 @@ evil="Nov 25 11:00:00 host kernel: DANGER reactor coolant lost, shutting down tu
 	jq -s -e '.[1].score > 1.2 * .[0].score' quux panic
 }
 
+@test "SIGUSR1 prints a line of progress" {
+	start
+	mkfifo pipe
+	(trap '' USR1; exec ttt-digest s.ttt - <pipe >out 2>log) &
+	pid=$!
+	exec 9>pipe
+	log 301 900 >&9
+	for _ in $(seq 300); do
+		kill -USR1 $pid
+		sleep 0.1
+		grep -q 'KB/s\|B/s' log && break
+	done
+	exec 9>&-
+	wait $pid
+	grep -q 'ttt-digest: .*B/s' log
+}
+
 @test "usage" {
 	refuse "state" ttt-digest
 	refuse "a log to read is missing" ttt-digest s.ttt

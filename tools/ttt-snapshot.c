@@ -195,15 +195,33 @@ info(struct tool *t, int argc, char **argv)
 /* ---------------------------------------------------------------------------------------------- diff */
 
 struct sums {
+	bool json;
 	double initial, moved_a, moved_b, apart; /* of squares */
 };
+
+static void
+print_row(const char *name, bool json, double initial, double moved_a, double moved_b, double apart)
+{
+	static const char *const names[] = {"initial", "moved_a", "moved_b", "apart"};
+	const double values[] = {initial, moved_a, moved_b, apart};
+
+	if (!json) {
+		printf("%s\t%.6g\t%.6g\t%.6g\t%.6g\n", name, initial, moved_a, moved_b, apart);
+		return;
+	}
+	printf("{\"weight\": ");
+	tool_write_json(stdout, name, strlen(name));
+	for (int i = 0; i < 4; i++)
+		print_json_number(names[i], values[i]);
+	puts("}");
+}
 
 static void
 print_difference(void *ctx, const struct ttt_difference *d)
 {
 	struct sums *sum = ctx;
 
-	printf("%s\t%.6g\t%.6g\t%.6g\t%.6g\n", d->name, d->initial, d->moved_a, d->moved_b, d->apart);
+	print_row(d->name, sum->json, d->initial, d->moved_a, d->moved_b, d->apart);
 	sum->initial += d->initial * d->initial;
 	sum->moved_a += d->moved_a * d->moved_a;
 	sum->moved_b += d->moved_b * d->moved_b;
@@ -213,11 +231,13 @@ print_difference(void *ctx, const struct ttt_difference *d)
 static int
 diff(struct tool *t, int argc, char **argv)
 {
+	static const struct tool_option options[] = { { OPT_JSON, "json", NULL, "JSON Lines" }, { 0 } };
 	static const struct tool_usage usage = {
-		.synopsis = "A B",
+		.synopsis = "[--json] A B",
 		.purpose = "Print how far the fast weights of two states of one model lie apart: for each weight the\n"
 		           "2-norm of the initial one, of what A and B added to it, and of the difference between A\n"
 		           "and B. Exit status 0 when there is none, 1 when there is.",
+		.option = options,
 		.common = TOOL_MODEL,
 	};
 	struct ttt_state *a, *b = NULL;
@@ -226,17 +246,17 @@ diff(struct tool *t, int argc, char **argv)
 	int status = TOOL_TROUBLE;
 
 	while (tool_option(t, &usage, argc, argv) != TOOL_END)
-		;
+		sum.json = true;
 	if (argc - optind != 2)
 		tool_usage_error(t, "two states are needed");
 	a = open_state(t, argv[optind]);
 	if (a != NULL)
 		b = open_state(t, argv[optind + 1]);
 	if (b != NULL) {
-		puts("weight\tinitial\tmoved A\tmoved B\tapart");
+		if (!sum.json)
+			puts("weight\tinitial\tmoved A\tmoved B\tapart");
 		if (ttt_state_compare(a, b, print_difference, &sum, &err) == TTT_OK) {
-			printf("all\t%.6g\t%.6g\t%.6g\t%.6g\n", sqrt(sum.initial), sqrt(sum.moved_a), sqrt(sum.moved_b),
-			    sqrt(sum.apart));
+			print_row("all", sum.json, sqrt(sum.initial), sqrt(sum.moved_a), sqrt(sum.moved_b), sqrt(sum.apart));
 			status = sum.apart > 0 ? TOOL_NO : TOOL_DONE;
 		} else {
 			tool_fail(t, &err);

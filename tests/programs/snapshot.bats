@@ -42,6 +42,9 @@ more_setup() {
 	[ "$status" -eq 1 ]
 	[ -z "$stderr" ]
 	[ "${#lines[@]}" -eq 8 ] # two blocks of three weights, a header, the sum
+	run --separate-stderr ttt-snapshot diff --json "$files/state" "$files/state2"
+	[ "$status" -eq 1 ]
+	printf '%s\n' "${lines[@]}" | jq -s -e '.[-1].weight == "all" and (.[-1].apart > 0) and (.[0] | has("initial") and has("moved_a") and has("moved_b"))'
 	refuse "two states" ttt-snapshot diff "$files/state"
 }
 

@@ -194,7 +194,7 @@ drop_half(struct digest *d)
 	}
 	ttt__names_free(&d->kinds);
 	d->kinds = (struct ttt__names){0};
-	if (ttt__names_reserve(&d->kinds, 2 * GROUPS, &err) != TTT_OK)
+	if (ttt__names_reserve(&d->kinds, (size_t)2 * GROUPS, &err) != TTT_OK)
 		return tool_fail(d->t, &err);
 	for (size_t i = 0; i < n; i++)
 		ttt__names_add(&d->kinds, &d->group[i]->kind, sizeof(d->group[i]->kind), (int32_t)i);
@@ -228,7 +228,7 @@ add_group(struct digest *d, const char *file, int64_t number, int64_t in_file, c
 	g->count = g->n_family = 1;
 	ttt__names_add(&d->kinds, &g->kind, sizeof(g->kind), (int32_t)d->n_group);
 	if (line->family != line->kind && find_group(d, line->family) == NULL)
-		ttt__names_add(&d->kinds, &line->family, sizeof(line->family), (int32_t)d->n_group);
+		ttt__names_add(&d->kinds, &g->line.family, sizeof(g->line.family), (int32_t)d->n_group);
 	d->group[d->n_group++] = g;
 	return TOOL_DONE;
 }

@@ -156,7 +156,7 @@ line_defines(const char *line, size_t n, const char *stop, const struct ttt__spa
 	while (end > line && isspace((unsigned char)end[-1]))
 		end--;
 	for (const char *p = line; (size_t)(end - p) >= symbol->n; p++) {
-		const char *q = p + symbol->n;
+		const char *q;
 
 		p = memchr(p, *symbol->p, (size_t)(end - p) - symbol->n + 1);
 		if (p == NULL)

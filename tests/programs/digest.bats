@@ -476,10 +476,11 @@ evil="Nov 25 11:00:00 host kernel: DANGER reactor coolant lost, shutting down tu
 @test "one new message about many names takes few rows" {
 	start
 	for name in carol gina hugo jack mona nick paul rita vera yves zoe anna; do
+		log 301 420 # blocks end between them
 		echo "Nov 25 11:00:00 host quotad[3]: mailbox of $name exceeds its limit, delivery deferred"
 	done >>log
 	ok ttt-digest --no-model s.ttt log
-	[ "${#lines[@]}" -le 4 ]
+	[ "${#lines[@]}" -le 6 ]
 	[[ $output == *"alike)"* ]]
 }
 

@@ -206,13 +206,16 @@ ttt__followed_copied(const struct ttt__followed *s, const struct ttt__followed *
 	    fstat(other->fd, &b) == 0 && a.st_size <= b.st_size && is_recent(&a);
 }
 
-/* Does the file still begin as it did? One that was truncated while it was read, and grew again, would go on in the middle of a line. */
+/* Does the file still begin as it did? One that was truncated while it was read, and grew again, would go on in the middle of a line. What
+ * a log has that was empty when it was opened is for another run, since it may have been copied and truncated again meanwhile. */
 static bool
 begins_as_before(const struct ttt__followed *s, const struct ttt__followed_buffer *b)
 {
 	unsigned char head[TTT__MARK_HEAD];
 	size_t n = read_at(s->fd, head, sizeof(head), 0), n_block = s->n_head > 0 ? 0 : b->n_block;
 
+	if (s->kind == TTT__FOLLOWED_CURRENT && s->n_first == 0 && n_block > 0)
+		return false;
 	n_block = n_block < sizeof(head) ? n_block : sizeof(head);
 	return s->compressed || (n >= s->n_first && n >= s->n_head && n >= n_block && memcmp(head, s->first, s->n_first) == 0 &&
 	    memcmp(head, s->head, s->n_head) == 0 && memcmp(head, b->block, n_block) == 0);

@@ -369,6 +369,31 @@ test_copied(void **state)
 	assert_string_equal(notes, "");
 }
 
+/* Truncated when it is opened, and once more before it is read. */
+static void
+test_twice_copied(void **state)
+{
+	struct ttt_follow *f;
+	struct ttt_follow_line line;
+	struct ttt_error err = { 0 };
+
+	(void)state;
+	append("log", "one\n");
+	assert_string_equal(run("log"), "log:1=one;");
+	copy_truncate("log", "log.1");
+	f = start();
+	assert_ok(ttt_follow_begin(f, in(dir, "log"), take_note, NULL, &err), &err);
+	append("log", "two\nthree\n");
+	move("log.1", "log.2");
+	copy_truncate("log", "log.1");
+	append("log", "four\n");
+	assert_ok(ttt_follow_next(f, &line, &err), &err);
+	assert_null(line.text); /* in another run, with what came before it */
+	stop(f);
+	assert_string_equal(run("log"), "log.1:1=two;log.1:2=three;log:1=four;");
+	assert_string_equal(run("log"), "");
+}
+
 /* Deleted and made again, which gives the same inode on some file systems. */
 static void
 test_inode(void **state)
@@ -889,6 +914,7 @@ main(void)
 		cmocka_unit_test_setup_teardown(test_missed, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_order, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_copied, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_twice_copied, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_inode, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_empty, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_missing, setup, teardown),

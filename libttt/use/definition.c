@@ -121,6 +121,20 @@ has_body(const char *p, const char *stop)
 	return p < stop && *p == '{';
 }
 
+/* Does a keyword before a name that ends at q define it? "struct x *y;" and "struct x;" use it. next: the first byte behind the name that is
+ * not blank, or 0. */
+static bool
+keyword_defines(const struct ttt__span *keyword, bool first, const char *q, const char *end, char next)
+{
+	static const char *const units[] = {"module", "namespace", "package", NULL}; /* "package X;" */
+
+	if (next == '=' || (keyword->n == 6 && memcmp(keyword->p, "define", 6) == 0))
+		return true;
+	if (next == ';')
+		return first && listed(units, keyword->p, keyword->n);
+	return (next == '\0' || strchr("{(:<[", next) != NULL) && (end[-1] != ';' || memchr(q, '{', (size_t)(end - q)) != NULL);
+}
+
 /* Does the line, of which the name stands from p to q, define it? stop: where the text ends. */
 static bool
 defines_at(const char *line, const char *end, const char *p, const char *q, const char *stop)
@@ -132,12 +146,8 @@ defines_at(const char *line, const char *end, const char *p, const char *q, cons
 
 	if (after < end)
 		next = *after;
-	if (before.n > 0 && !touches && listed(before_name, before.p, before.n)) { /* "struct x *y;" and "struct x;" use it */
-		bool macro = before.n == 6 && memcmp(before.p, "define", 6) == 0, unit = last == ';' && strchr(";{", next) != NULL && before.p == line &&
-		    listed((const char *const[]){"module", "namespace", "package", NULL}, before.p, before.n);
-
-		return macro || unit || next == '=' || ((last != ';' || memchr(q, '{', (size_t)(end - q)) != NULL) && (next == '\0' || strchr("{(:<[", next) != NULL));
-	}
+	if (before.n > 0 && !touches && listed(before_name, before.p, before.n))
+		return keyword_defines(&before, before.p == line, q, end, next);
 	if (next == ';' && (*line == '}' || (end - line > 8 && memcmp(line, "typedef ", 8) == 0)))
 		return true;
 	typed = only_types(line, p, last == '{' || next == '=' || next == '[') && !listed(no_type, before.p, before.n);

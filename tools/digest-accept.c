@@ -136,12 +136,13 @@ accept_line(struct digest *d, char *line, int64_t *n_accepted)
 {
 	json_t *row = line[0] == '{' ? json_loads(line, JSON_ALLOW_NUL, NULL) : NULL;
 	const json_t *text = json_object_get(row, "text");
-	char *plain;
+	char *plain = NULL;
 	int status = TOOL_DONE;
 
-	if (row == NULL)
+	if (row == NULL) {
 		drop_color(line);
-	plain = row == NULL ? row_text(line) : NULL;
+		plain = row_text(line);
+	}
 	if (json_is_string(text))
 		status = accept_text(d, json_string_value(text), json_string_length(text));
 	else if (plain != NULL)

@@ -101,9 +101,8 @@ key_length(const char *p, size_t n)
 	return upper && lower && digit && len >= KEY && len <= KEY_MOST && 5 * turns >= 2 * (counted - 1) ? len : 0;
 }
 
-/* The length of a terminal's escape sequence that begins here, ESC [ ... letter; 0 where there is none. */
-static size_t
-escape_length(const char *p, size_t n)
+size_t
+ttt__escape_length(const char *p, size_t n)
 {
 	size_t len = 2;
 
@@ -198,7 +197,7 @@ ttt__mask_line(struct ttt__bytes *out, struct ttt__bytes *place, const char *lin
 
 	out->n = place->n = 0;
 	while (at < n && s == TTT_OK) {
-		size_t word = escape_length(line + at, n - at);
+		size_t word = ttt__escape_length(line + at, n - at);
 
 		if (word > 0) { /* colours say nothing */
 			at += word;

@@ -3,6 +3,9 @@
 #define TTT_TEXT_MASK_H
 #include "libttt/base.h"
 
+/* The length of a terminal's escape sequence that begins at p, ESC [ ... letter, within n bytes; 0 where there is none. */
+size_t ttt__escape_length(const char *p, size_t n);
+
 /* Mask the n bytes of a line: every digit is 0, of a run of digits at most four are left, so that its length still tells a small number
  * from a large one; 0x and what follows it are "0x"; words of hexadecimal digits, UUIDs, long words in which digits and letters take turns,
  * keys, and the endings that a cluster gives to its pods' names are "@"; a month beside a day is "Jan"; a terminal's colours are left out; a

@@ -100,8 +100,8 @@ is_upper(char c)
 	return c >= 'A' && c <= 'Z';
 }
 
-static bool
-is_word(char c)
+bool
+ttt__is_symbol_byte(char c)
 {
 	return is_digit(c) || is_upper(c) || (c >= 'a' && c <= 'z') || c == '_' || (unsigned char)c >= 0x80;
 }
@@ -113,7 +113,7 @@ ttt__has_number(const char *text, size_t n)
 		size_t start = i;
 		bool digits = true;
 
-		for (; i < n && is_word(text[i]); i++)
+		for (; i < n && ttt__is_symbol_byte(text[i]); i++)
 			digits = digits && is_digit(text[i]);
 		if (i > start && digits)
 			return true;
@@ -129,7 +129,7 @@ ttt__has_errno(const char *text, size_t n)
 		size_t start = i;
 		bool name = true;
 
-		for (; i < n && is_word(text[i]); i++)
+		for (; i < n && ttt__is_symbol_byte(text[i]); i++)
 			name = name && (is_upper(text[i]) || is_digit(text[i]));
 		if (i - start >= 4 && name && text[start] == 'E' && is_upper(text[i - 1]))
 			return true;

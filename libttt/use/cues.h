@@ -12,6 +12,8 @@ bool ttt__asks_number(const char *const *words, size_t n);
 /* True when the question asks for an error or a result. */
 bool ttt__asks_error(const char *const *words, size_t n);
 
+/* Of a name or a word: ASCII letters and digits, '_', and all beyond ASCII. */
+bool ttt__is_symbol_byte(char c);
 /* True when n bytes of text hold a number that is not part of a word. */
 bool ttt__has_number(const char *text, size_t n);
 /* True when they hold the name of an error: E and at least three more capitals (or digits after them), as in ENOSPC

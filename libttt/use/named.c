@@ -1,5 +1,6 @@
 #include "libttt/use/named.h"
 #include "libttt/file.h"
+#include "libttt/use/cues.h"
 
 #include <ctype.h>
 #include <string.h>
@@ -8,7 +9,7 @@
 static bool
 is_name_byte(char c)
 {
-	return isalnum((unsigned char)c) || c == '_' || c == '-' || c == '/' || (unsigned char)c >= 0x80;
+	return ttt__is_symbol_byte(c) || c == '-' || c == '/';
 }
 
 /* p without the word of the list that ends there and the blanks before it; NULL: none does. */

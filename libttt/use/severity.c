@@ -1,4 +1,5 @@
 #include "libttt/use/severity.h"
+#include "libttt/text/mask.h"
 
 #include <string.h>
 
@@ -35,12 +36,10 @@ ttt__line_severe(const char *line, size_t n)
 	size_t at = 0;
 
 	while (at < n) {
-		size_t word = 0;
+		size_t word = 0, color = ttt__escape_length(line + at, n - at);
 
-		if (line[at] == '\033' && at + 1 < n && line[at + 1] == '[') { /* a colour: its letter begins no word */
-			for (at += 2; at < n && !is_letter(line[at]);)
-				at++;
-			at++;
+		if (color > 0) { /* its letter begins no word */
+			at += color;
 			continue;
 		}
 		while (at + word < n && is_letter(line[at + word]))

@@ -1,17 +1,12 @@
 /* Matching a question's own bytes. */
 #include "libttt/use/verbatim.h"
+#include "libttt/use/cues.h"
 
 #include <ctype.h>
 #include <string.h>
 #include <strings.h>
 
 enum { LEAST = 4 }; /* bytes of what is looked for */
-
-bool
-ttt__is_symbol_byte(char c)
-{
-	return isalnum((unsigned char)c) || c == '_' || (unsigned char)c >= 0x80;
-}
 
 /* Without the bytes at both ends that belong to no word. */
 static struct ttt__span
@@ -58,8 +53,9 @@ ttt__verbatim_any(const struct ttt__verbatim *v)
 	return v->whole.n > 0 || v->n_compound > 0;
 }
 
-bool
-ttt__stands_in(const struct ttt__span *what, const char *text, size_t n)
+/* Does what stand in text, not as a part of a longer word? */
+static bool
+stands_in(const struct ttt__span *what, const char *text, size_t n)
 {
 	int first = tolower((unsigned char)*what->p);
 
@@ -79,13 +75,13 @@ ttt__verbatim_in(const struct ttt__verbatim *v, const char *name, const char *te
 {
 	int n_asked = 0, n_has = 0;
 
-	if (v->whole.n > 0 && ttt__stands_in(&v->whole, text, n))
+	if (v->whole.n > 0 && stands_in(&v->whole, text, n))
 		return 1;
 	for (int i = 0; i < v->n_compound; i++) {
-		if (ttt__stands_in(&v->compound[i], name, strlen(name)))
+		if (stands_in(&v->compound[i], name, strlen(name)))
 			continue;
 		n_asked++;
-		n_has += ttt__stands_in(&v->compound[i], text, n);
+		n_has += stands_in(&v->compound[i], text, n);
 	}
 	return n_asked == 0 ? 0 : 0.5 * n_has / n_asked;
 }

@@ -24,9 +24,4 @@ bool ttt__verbatim_any(const struct ttt__verbatim *v);
  * the question then names, are not looked for. Letter case does not count. */
 double ttt__verbatim_in(const struct ttt__verbatim *v, const char *name, const char *text, size_t n);
 
-/* Of a name: letters, digits, '_', and all beyond ASCII. */
-bool ttt__is_symbol_byte(char c);
-/* Whether what stands in text, not as a part of a longer word. */
-bool ttt__stands_in(const struct ttt__span *what, const char *text, size_t n);
-
 #endif

@@ -34,6 +34,15 @@ sanitized() {
 	ldd "$TTT_BIN/ttt-absorb" 2>/dev/null | grep -q libasan
 }
 
+# usr1_until PID FILE PATTERN: ask for progress until FILE has the pattern, for half a minute at most.
+usr1_until() {
+	for _ in $(seq 300); do
+		kill -USR1 "$1"
+		sleep 0.1
+		grep -q "$3" "$2" && break
+	done
+}
+
 # make_text SEED BYTES: words in lines, the same for the same seed.
 make_text() {
 	awk -v seed="$1" -v bytes="$2" 'BEGIN {

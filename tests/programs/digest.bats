@@ -564,11 +564,7 @@ evil="Nov 25 11:00:00 host kernel: DANGER reactor coolant lost, shutting down tu
 	pid=$!
 	exec 9>pipe
 	log 301 900 >&9
-	for _ in $(seq 300); do
-		kill -USR1 $pid
-		sleep 0.1
-		grep -q 'KB/s\|B/s' log && break
-	done
+	usr1_until $pid log 'KB/s\|B/s'
 	exec 9>&-
 	wait $pid
 	grep -q 'ttt-digest: .*B/s' log

@@ -169,11 +169,7 @@ programs='ttt-absorb ttt-ask ttt-digest ttt-ppl ttt-snapshot ttt-train'
 	pid=$!
 	exec 9>pipe
 	cat "$files/text" >&9
-	for i in $(seq 300); do
-		kill -USR1 $pid
-		sleep 0.1
-		grep -q '6.0 KB' log && break
-	done
+	usr1_until $pid log '6.0 KB'
 	exec 9>&-
 	wait $pid
 	cat log

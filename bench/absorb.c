@@ -23,7 +23,7 @@ resident(void)
 }
 
 /* Weights as they are kept, fast weights and their gradient, biases by the last tokens, window, and one chunk's activations: forward values of
- * every layer and the head. */
+ * every layer and the head, where order 0 wants them its probabilities too. */
 static double
 memory_needed(const struct ttt_model *m)
 {
@@ -36,6 +36,10 @@ memory_needed(const struct ttt_model *m)
 
 	double biases = c->n_ngram ? ldexp(8, (int)c->ngram_bits) : 0;
 
+	if (c->n_ngram > 0 && c->ngram_order[0] == 0) {
+		activations += T * (double)c->n_vocab;
+		biases += 17 * (double)c->n_vocab; /* four arrays of float32, and counts of a byte */
+	}
 	return (m->half ? 2 : 4) * slow + 4 * (3 * fast + window + activations) + biases;
 }
 

@@ -55,6 +55,7 @@ struct ttt__ops {
 	/* y_t = a_t x_t + b_t z_t (=); b, z may be NULL */
 	void (*combine_rows)(struct ttt_device *, float *y, const float *a, const float *x, const float *b, const float *z, int64_t T,
 	    int64_t n);
+	void (*add_row)(struct ttt_device *, float *y, const float *x, int64_t T, int64_t n); /* y_t += x [n], the same for every row */
 	void (*dot_rows)(struct ttt_device *, float *y, const float *x, const float *z, int64_t T, int64_t n); /* y_t = <x_t, z_t> */
 	void (*gather_rows)(struct ttt_device *, float *y, const float *E, const int32_t *id, int64_t T, int64_t n); /* y_t = E[id_t] */
 	void (*gather_rows_bf16)(struct ttt_device *, float *y, const uint16_t *E, const int32_t *id, int64_t T, int64_t n); /* E in bfloat16 */
@@ -122,6 +123,9 @@ struct ttt__ops {
 	void (*softmax_known)(struct ttt_device *, float *z, float *rz, const float *lse, int64_t T, int64_t n);
 	/* The same from a tile that softmax_tile made, with the max it left: z = e exp(max - lse) */
 	void (*softmax_kept)(struct ttt_device *, float *z, float *rz, const float *e, const float *max, const float *lse, int64_t T, int64_t n);
+	/* y [n] = sum over the rows with id_t != skip of such a tile's probabilities */
+	void (*softmax_sum)(struct ttt_device *, float *y, const float *e, const float *max, const float *lse, const int32_t *id, int64_t skip, int64_t T,
+	    int64_t n);
 };
 
 struct ttt_device {

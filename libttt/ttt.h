@@ -108,9 +108,9 @@ struct ttt_config {
 	double noise_bits;        /* noise_bits: bits a byte from which a chunk counts as noise; 0 = none does */
 	/* Biases of the next token's logit, learned and looked up by the last tokens. */
 	int64_t n_ngram;                     /* how many lengths of such contexts there are; 0 = no biases */
-	int64_t ngram_order[TTT_NGRAM_MAX];  /* ngram_orders: tokens of a context, ascending */
+	int64_t ngram_order[TTT_NGRAM_MAX];  /* ngram_orders: tokens of a context, ascending; 0: of none, a bias for each token of the vocabulary */
 	double ngram_rate[TTT_NGRAM_MAX];    /* ngram_rates: how fast each length's biases move */
-	int64_t ngram_bits;                  /* ngram_bits: base-2 logarithm of how many biases are kept at most */
+	int64_t ngram_bits;                  /* ngram_bits: base-2 logarithm of how many biases are kept at most, those of order 0 not counted */
 };
 
 struct ttt_model;     /* configuration, slow weights, initial fast weights, tokenizer */

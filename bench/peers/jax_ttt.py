@@ -123,17 +123,20 @@ def whole_block(cfg, b, fast, x, rope):
 
 
 def biased_loss(cfg, weights, x, targets, biases):
-    """Mean loss over the targets that are not BOS, of logits to which biases (columns, values), [T, E] each, are added, at most SUM_MAX
-    to one; and what the softmax then gives the columns [T, E] and the targets [T]."""
+    """Mean loss over the targets that are not BOS, of logits to which biases (columns, values, every) are added: every [V] to each row, and
+    values [T, E], at most SUM_MAX to one logit; and what the softmax then gives the columns [T, E], the targets [T], and each token of the
+    vocabulary [V], summed over those rows."""
     logits = norm(cfg, x, weights["norm"]) @ weights["embed"].T
     if biases:
-        columns, values = biases
+        columns, values, every = biases
         sums = jnp.zeros_like(logits).at[jnp.arange(x.shape[0])[:, None], columns].add(values)
-        logits += jnp.clip(sums, -SUM_MAX, SUM_MAX)
+        logits += every + jnp.clip(sums, -SUM_MAX, SUM_MAX)
     lse = jax.nn.logsumexp(logits, -1)
     nll = lse - jnp.take_along_axis(logits, targets[:, None], 1)[:, 0]
-    mask = targets != cfg.bos
-    p = (jnp.exp(jnp.take_along_axis(logits, columns, 1) - lse[:, None]), jnp.exp(-nll)) if biases else ()
+    mask, p = targets != cfg.bos, ()
+    if biases:
+        p = jnp.exp(logits - lse[:, None])
+        p = (jnp.take_along_axis(p, columns, 1), jnp.exp(-nll), mask @ p)
     return (nll * mask).sum() / jnp.maximum(mask.sum(), 1), p
 
 

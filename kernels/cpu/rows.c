@@ -45,6 +45,27 @@ combine_rows(struct ttt_device *d, float *y, const float *a, const float *x, con
 }
 
 static void
+add_range(const void *args, int64_t from, int64_t to)
+{
+	const struct rows *o = args;
+	int64_t n = o->n;
+
+	for (int64_t t = from; t < to; t++) {
+		float *yt = o->y + t * n;
+
+#pragma omp simd
+		for (int64_t i = 0; i < n; i++)
+			yt[i] += o->x[i];
+	}
+}
+
+static void
+add_row(struct ttt_device *d, float *y, const float *x, int64_t T, int64_t n)
+{
+	ttt__cpu_split(d, T, n, add_range, &(struct rows){.y = y, .x = x, .n = n});
+}
+
+static void
 dot_range(const void *args, int64_t from, int64_t to)
 {
 	const struct rows *o = args;
@@ -132,6 +153,7 @@ ISA(ttt__cpu_rows)(struct ttt__ops *o)
 	o->gather_rows = gather_rows;
 	o->gather_rows_bf16 = gather_rows_bf16;
 	o->scatter_rows = scatter_rows;
+	o->add_row = add_row;
 	o->add_at = add_at;
 	o->add_at_ids = add_at_ids;
 }

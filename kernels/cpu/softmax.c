@@ -1,5 +1,6 @@
 /* Softmax over tiles of the vocabulary, so that the logits of a whole chunk are never stored (METAGRAD.md section 4, tied head). */
 #include <math.h>
+#include <string.h>
 
 #include "kernels/cpu/cpu.h"
 #include "kernels/cpu/exp.h"
@@ -118,6 +119,38 @@ softmax_kept(struct ttt_device *d, float *z, float *rz, const float *e, const fl
 	ttt__cpu_split(d, T, 2 * n, kept_range, &(struct tile){.z = z, .rz = rz, .e = e, .from_max = max, .lse = lse, .n = n});
 }
 
+struct sum {
+	float *y;
+	const float *e, *max, *lse;
+	const int32_t *id;
+	int64_t skip, T, n;
+};
+
+/* Columns from .. to - 1. */
+static void
+sum_range(const void *args, int64_t from, int64_t to)
+{
+	const struct sum *o = args;
+
+	memset(o->y + from, 0, (size_t)(to - from) * sizeof *o->y);
+	for (int64_t t = 0; t < o->T; t++) {
+		const float *et = o->e + t * o->n;
+		float factor = ttt__exp(o->max[t] - o->lse[t]);
+
+		if (o->id[t] == o->skip)
+			continue;
+#pragma omp simd
+		for (int64_t i = from; i < to; i++)
+			o->y[i] += et[i] * factor;
+	}
+}
+
+static void
+softmax_sum(struct ttt_device *d, float *y, const float *e, const float *max, const float *lse, const int32_t *id, int64_t skip, int64_t T, int64_t n)
+{
+	ttt__cpu_split(d, n, 2 * T, sum_range, &(struct sum){.y = y, .e = e, .max = max, .lse = lse, .id = id, .skip = skip, .T = T, .n = n});
+}
+
 void
 ISA(ttt__cpu_softmax)(struct ttt__ops *o)
 {
@@ -126,4 +159,5 @@ ISA(ttt__cpu_softmax)(struct ttt__ops *o)
 	o->softmax_end = softmax_end;
 	o->softmax_known = softmax_known;
 	o->softmax_kept = softmax_kept;
+	o->softmax_sum = softmax_sum;
 }

@@ -108,7 +108,7 @@ make_chunks(struct ttt__lane *l, int64_t keep, struct ttt_error *err)
 	l->biases = ttt__new((size_t)l->n, sizeof *l->biases);
 	if (!l->biases)
 		return ttt__fail_memory(err, "the n-grams");
-	status = ttt__biases_create(l->biases, l->n, n->device, &n->config, err);
+	status = ttt__biases_create(l->biases, l->n, n, err);
 	if (status)
 		return status;
 	status = ttt__tape_create(&l->tangent, n, TTT__TAPE_TANGENTS, n->split, n->n_layer, l->C, err);
@@ -141,7 +141,7 @@ ttt__lane_free(struct ttt__lane *l)
 		ttt__tape_free(&l->kept[i], l->net);
 	free(l->kept);
 	if (l->biases)
-		ttt__biases_free(l->biases, l->net->device);
+		ttt__biases_free(l->biases, l->net);
 	free(l->biases);
 	ttt__ngram_free(&l->ngram);
 	ttt__tape_free(&l->tangent, l->net);

@@ -7,6 +7,7 @@
 
 #define WANING 0.7      /* a bias moves by its rate times the context's count to the power of -WANING */
 #define SCALE_RATE 0.02
+#define UNIGRAM_WANING 0.5 /* the same of a bias by no token, by 1 and the token's own count */
 enum { AGEING = 4 };    /* entries of a bucket that lose hits when a new one takes the place of another */
 #define SUM_MAX 12.0F   /* nats that the orders add to a logit together, so that no token costs without end */
 
@@ -15,6 +16,23 @@ static int64_t
 n_place(const struct ttt_config *c)
 {
 	return c->chunk * c->n_ngram * TTT__NGRAM_BUCKET;
+}
+
+/* Orders above 0 with their rates, and what order 0 has. */
+static void
+set_orders(struct ttt__ngram *g, const struct ttt_config *c)
+{
+	g->bits = (int)c->ngram_bits;
+	for (int64_t i = 0; i < c->n_ngram; i++) {
+		if (c->ngram_order[i] > 0) {
+			g->order[g->n] = c->ngram_order[i];
+			g->rate[g->n++] = c->ngram_rate[i];
+			continue;
+		}
+		g->n_unigram = c->n_vocab;
+		for (int count = 0; count < TTT__UNIGRAM_COUNT; count++)
+			g->unigram_rate[count] = (float)(c->ngram_rate[i] * pow(1 + count, -UNIGRAM_WANING));
+	}
 }
 
 enum ttt_status
@@ -26,23 +44,23 @@ ttt__ngram_create(struct ttt__ngram *out, const struct ttt_config *c, struct ttt
 	*g = (struct ttt__ngram){.bos = c->bos};
 	if (c->n_ngram == 0)
 		return TTT_OK;
-	memcpy(g->order, c->ngram_order, sizeof g->order);
-	memcpy(g->rate, c->ngram_rate, sizeof g->rate);
-	g->bits = (int)c->ngram_bits;
+	set_orders(g, c);
 	g->table = ttt__new((size_t)1 << g->bits, sizeof *g->table);
 	g->context = ttt__new(C * (size_t)c->n_ngram, sizeof *g->context);
 	g->note = ttt__new(n, sizeof *g->note);
 	g->row = ttt__new(2 * n, sizeof *g->row);
 	g->value = ttt__new(2 * n, sizeof *g->value);
 	g->lse = ttt__new(2 * C, sizeof *g->lse);
-	if (!g->table || !g->context || !g->note || !g->row || !g->value || !g->lse) {
+	g->unigram = ttt__new(2 * (size_t)c->n_vocab, sizeof *g->unigram);
+	g->count = ttt__new((size_t)c->n_vocab, sizeof *g->count);
+	if (!g->table || !g->context || !g->note || !g->row || !g->value || !g->lse || !g->unigram || !g->count) {
 		ttt__ngram_free(g);
 		return ttt__fail_memory(err, "the n-grams");
 	}
 	g->column = g->row + n;
 	g->z = g->value + n;
 	g->zy = g->lse + C;
-	g->n = c->n_ngram;
+	g->sum = g->unigram + c->n_vocab;
 	ttt__ngram_reset(g);
 	return TTT_OK;
 }
@@ -56,15 +74,19 @@ ttt__ngram_free(struct ttt__ngram *g)
 	free(g->row);
 	free(g->value);
 	free(g->lse);
+	free(g->unigram);
+	free(g->count);
 	*g = (struct ttt__ngram){0};
 }
 
 void
 ttt__ngram_reset(struct ttt__ngram *g)
 {
-	if (g->n == 0)
+	if (!g->table)
 		return;
 	memset(g->table, 0, sizeof *g->table << g->bits);
+	memset(g->unigram, 0, (size_t)g->n_unigram * sizeof *g->unigram);
+	memset(g->count, 0, (size_t)g->n_unigram * sizeof *g->count);
 	for (int64_t r = 0; r < g->n; r++)
 		for (int level = 0; level < TTT__NGRAM_LEVEL; level++)
 			g->scale[r][level][0] = g->scale[r][level][1] = 1;
@@ -73,9 +95,11 @@ ttt__ngram_reset(struct ttt__ngram *g)
 void
 ttt__ngram_copy(struct ttt__ngram *to, const struct ttt__ngram *from)
 {
-	if (to->n == 0)
+	if (!to->table)
 		return;
 	memcpy(to->table, from->table, sizeof *to->table << to->bits);
+	memcpy(to->unigram, from->unigram, (size_t)to->n_unigram * sizeof *to->unigram);
+	memcpy(to->count, from->count, (size_t)to->n_unigram * sizeof *to->count);
 	memcpy(to->scale, from->scale, sizeof to->scale);
 	memcpy(to->history, from->history, sizeof to->history);
 	to->n_history = from->n_history;
@@ -86,14 +110,39 @@ ttt__ngram_count(const struct ttt__ngram *g)
 {
 	int64_t n = 0;
 
-	for (int64_t i = 0; g->n > 0 && i < INT64_C(1) << g->bits; i++)
+	for (int64_t i = 0; g->table && i < INT64_C(1) << g->bits; i++)
 		n += g->table[i].hits > 0;
 	return n;
 }
 
-enum ttt_status
-ttt__biases_create(struct ttt__biases *b, int64_t n, struct ttt_device *d, const struct ttt_config *c, struct ttt_error *err)
+/* For order 0: a row of biases for each of b [n], and what they share, since no two are run forward at once. */
+static enum ttt_status
+create_every(struct ttt__biases *b, int64_t n, const struct ttt__net *net, struct ttt_error *err)
 {
+	int64_t V = net->config.n_vocab, all;
+	struct ttt__tape spare;
+	float *rows;
+	enum ttt_status status;
+
+	if (!ttt__i64_mul(&all, V, n + 1))
+		return ttt__fail_memory(err, "the n-grams");
+	if ((status = ttt__device_floats(net->device, &rows, all, "the n-grams", err)))
+		return status;
+	b[0].every = rows;
+	status = ttt__tape_create(&spare, net, TTT__TAPE_KEPT, net->n_layer, net->n_layer, net->config.chunk, err);
+	b[0].spare = spare;
+	for (int64_t i = 0; i < n; i++) {
+		b[i].every = rows + i * V;
+		b[i].sum = rows + n * V;
+		b[i].spare = spare;
+	}
+	return status;
+}
+
+enum ttt_status
+ttt__biases_create(struct ttt__biases *b, int64_t n, const struct ttt__net *net, struct ttt_error *err)
+{
+	const struct ttt_config *c = &net->config;
 	int64_t each = n_place(c), all;
 	int32_t *ids;
 	float *floats;
@@ -104,21 +153,24 @@ ttt__biases_create(struct ttt__biases *b, int64_t n, struct ttt_device *d, const
 		return TTT_OK;
 	if (!ttt__i64_mul(&all, 2 * each, n))
 		return ttt__fail_memory(err, "the n-grams");
-	if ((status = ttt__device_ids(d, &ids, all, "the n-grams", err)))
+	if ((status = ttt__device_ids(net->device, &ids, all, "the n-grams", err)))
 		return status;
 	b[0].row = ids;
-	if ((status = ttt__device_floats(d, &floats, all, "the n-grams", err)))
+	if ((status = ttt__device_floats(net->device, &floats, all, "the n-grams", err)))
 		return status;
 	for (int64_t i = 0; i < n; i++)
-		b[i] = (struct ttt__biases){ids + 2 * i * each, ids + (2 * i + 1) * each, floats + 2 * i * each, floats + (2 * i + 1) * each, 0};
-	return TTT_OK;
+		b[i] = (struct ttt__biases){.row = ids + 2 * i * each, .column = ids + (2 * i + 1) * each, .value = floats + 2 * i * each,
+		    .z = floats + (2 * i + 1) * each};
+	return c->ngram_order[0] == 0 ? create_every(b, n, net, err) : TTT_OK;
 }
 
 void
-ttt__biases_free(struct ttt__biases *b, struct ttt_device *d)
+ttt__biases_free(struct ttt__biases *b, const struct ttt__net *net)
 {
-	ttt__device_release(d, b->row);
-	ttt__device_release(d, b->value);
+	ttt__device_release(net->device, b->row);
+	ttt__device_release(net->device, b->value);
+	ttt__device_release(net->device, b->every);
+	ttt__tape_free(&b->spare, net);
 	*b = (struct ttt__biases){0};
 }
 
@@ -220,6 +272,8 @@ ttt__ngram_look(struct ttt__ngram *g, const int32_t *ids, int64_t from, int64_t 
 		for (int64_t i = first_cell; i < g->n_cell; i++)
 			g->value[i] = fmaxf(-SUM_MAX, fminf(g->value[i], SUM_MAX));
 	}
+	if (g->n_unigram > 0)
+		d->ops->upload(d, b->every, g->unigram, (size_t)g->n_unigram * sizeof *g->unigram);
 	b->n = g->n_cell;
 	bytes = (size_t)g->n_cell * sizeof(float);
 	if (bytes == 0)
@@ -324,14 +378,37 @@ learn_context(struct ttt__ngram *g, int64_t t, int64_t r, int32_t y, int64_t pos
 	count_target(g, x, y, position, f * (1 - probability(g->zy[t], g->lse[t])));
 }
 
+/* The gradient of the chunk's loss, summed over its tokens, moves every token's bias. */
+static void
+learn_unigrams(struct ttt__ngram *g, const int32_t *target, int64_t T, struct ttt_device *d, const struct ttt__biases *b)
+{
+	const float most = (float)TTT__NGRAM_BIAS_MAX / TTT__NGRAM_ONE;
+
+	if (g->n_unigram == 0)
+		return;
+	d->ops->download(d, g->sum, b->sum, (size_t)g->n_unigram * sizeof *g->sum);
+	for (int64_t t = 0; t < T; t++)
+		if (target[t] != g->bos)
+			g->sum[target[t]] -= 1;
+	for (int64_t i = 0; i < g->n_unigram; i++) {
+		float x = g->unigram[i] - g->unigram_rate[g->count[i]] * g->sum[i];
+
+		g->unigram[i] = x > most ? most : x > -most ? x : -most;
+	}
+	for (int64_t t = 0; t < T; t++)
+		if (target[t] != g->bos)
+			g->count[target[t]] += g->count[target[t]] < TTT__UNIGRAM_COUNT - 1;
+}
+
 void
 ttt__ngram_learn(struct ttt__ngram *g, const int32_t *target, int64_t T, int64_t position, struct ttt_device *d, const struct ttt__biases *b,
     const struct ttt__head_tape *h)
 {
 	double slope[TTT_NGRAM_MAX][TTT__NGRAM_LEVEL][2] = {0};
 
-	if (g->n == 0)
+	if (!g->table)
 		return;
+	learn_unigrams(g, target, T, d, b);
 	d->ops->download(d, g->lse, h->lse, (size_t)T * sizeof *g->lse);
 	d->ops->download(d, g->zy, h->zy, (size_t)T * sizeof *g->zy);
 	if (g->n_cell > 0)
@@ -354,7 +431,7 @@ ttt__ngram_advance(struct ttt__ngram *g, const int32_t *ids, int64_t T)
 {
 	int64_t take = T < TTT__NGRAM_HISTORY ? T : TTT__NGRAM_HISTORY, keep = TTT__NGRAM_HISTORY - take;
 
-	if (g->n == 0)
+	if (!g->table)
 		return;
 	keep = keep < g->n_history ? keep : g->n_history;
 	memmove(g->history, g->history + (g->n_history - keep), (size_t)keep * sizeof *ids);

@@ -3,7 +3,10 @@
  *
  * A context is known by a hash: some of its bits choose a bucket, others tell the contexts of a bucket apart (check). Where two contexts
  * have the same of both, they count as one; a bias moves by the gradient of the loss that it is part of, so that it does no lasting harm.
- * The entries of a bucket stand in the order in which they were seen, the newest first. */
+ * The entries of a bucket stand in the order in which they were seen, the newest first.
+ *
+ * Order 0, a context of no token, has a bias for every token of the vocabulary in place of entries: those of the text's own vocabulary rise,
+ * the others fall. */
 #ifndef TTT_LEARN_NGRAM_H
 #define TTT_LEARN_NGRAM_H
 #include "libttt/net/network.h"
@@ -13,7 +16,8 @@ enum {
 	TTT__NGRAM_LEVEL = 8,       /* kinds of contexts by how often they came */
 	TTT__NGRAM_HISTORY = 31,    /* tokens before a chunk that contexts reach back to */
 	TTT__NGRAM_ONE = 1024,      /* a bias of 1 nat */
-	TTT__NGRAM_BIAS_MAX = 31 * TTT__NGRAM_ONE
+	TTT__NGRAM_BIAS_MAX = 31 * TTT__NGRAM_ONE,
+	TTT__UNIGRAM_COUNT = 256    /* counts of a token that are told apart: 0 .. 255 and more */
 };
 
 struct ttt__ngram_entry {
@@ -37,10 +41,14 @@ struct ttt__ngram_note {
 };
 
 struct ttt__ngram {
-	int64_t n, order[TTT_NGRAM_MAX], bos; /* n 0: the model has none, and nothing below is there */
+	int64_t n, order[TTT_NGRAM_MAX], bos; /* orders above 0 */
 	double rate[TTT_NGRAM_MAX];
 	int bits;
-	struct ttt__ngram_entry *table;              /* [2^bits] */
+	struct ttt__ngram_entry *table;              /* [2^bits]; NULL: the model has no n-grams, and nothing else is there */
+	int64_t n_unigram;                           /* V where there is order 0, else 0 */
+	float *unigram;                              /* [n_unigram] biases in nats */
+	uint8_t *count;                              /* [n_unigram] how often a token came */
+	float unigram_rate[TTT__UNIGRAM_COUNT];      /* by that */
 	float scale[TTT_NGRAM_MAX][TTT__NGRAM_LEVEL][2]; /* factors on biases, learned; [][][1] of contexts with several entries */
 	int32_t history[TTT__NGRAM_HISTORY];
 	int64_t n_history;
@@ -51,6 +59,7 @@ struct ttt__ngram {
 	float *value, *z;
 	int64_t n_note, n_cell;
 	float *lse, *zy;                             /* [C] */
+	float *sum;                                  /* [n_unigram] its probabilities, summed */
 };
 
 /* With a configuration without n-grams nothing is made, and everything below does nothing. */
@@ -64,9 +73,9 @@ void ttt__ngram_copy(struct ttt__ngram *to, const struct ttt__ngram *from);
 int64_t ttt__ngram_count(const struct ttt__ngram *g);
 
 /* Memory of the biases of n chunks, each one of b [n], empty. */
-enum ttt_status ttt__biases_create(struct ttt__biases *b, int64_t n, struct ttt_device *d, const struct ttt_config *c, struct ttt_error *err);
+enum ttt_status ttt__biases_create(struct ttt__biases *b, int64_t n, const struct ttt__net *net, struct ttt_error *err);
 /* b: the first of them. */
-void ttt__biases_free(struct ttt__biases *b, struct ttt_device *d);
+void ttt__biases_free(struct ttt__biases *b, const struct ttt__net *net);
 
 /* Biases of what follows ids[from] .. ids[from + T - 1], ids[0] being the first token after the history; row 0 of b is that of from. */
 void ttt__ngram_look(struct ttt__ngram *g, const int32_t *ids, int64_t from, int64_t T, struct ttt_device *d, struct ttt__biases *b);

@@ -38,7 +38,7 @@ allocate(struct ttt_session *s, struct ttt_error *err)
 	    (status = ttt__device_floats(d, &s->angle, C * s->net.config.d_head, "the chunk", err)) ||
 	    (status = ttt__device_floats(d, &s->om, 2 * C, "the chunk", err)) || (status = ttt__session_set_capacity(s, capacity, err)) ||
 	    (status = ttt__ngram_create(&s->ngram, &s->net.config, err)) ||
-	    (status = ttt__biases_create(&s->biases, 1, d, &s->net.config, err)))
+	    (status = ttt__biases_create(&s->biases, 1, &s->net, err)))
 		return status;
 	return TTT_OK;
 }
@@ -135,7 +135,7 @@ ttt_session_free(struct ttt_session *s)
 		ttt__device_release(d, s->targets);
 		ttt__device_release(d, s->om);
 		ttt__device_release(d, s->angle);
-		ttt__biases_free(&s->biases, d);
+		ttt__biases_free(&s->biases, &s->net);
 		ttt__session_window_release(s);
 		ttt__tape_free(&s->prefix, &s->net);
 		ttt__tape_free(&s->suffix, &s->net);

@@ -273,10 +273,10 @@ read_list(struct reader *r, const char *key, double low, double high, double *ou
 static void
 read_ngrams(struct reader *r, struct ttt_config *c)
 {
-	double order[TTT_NGRAM_MAX] = { 0 }, last = 0;
+	double order[TTT_NGRAM_MAX] = { 0 }, last = -1;
 	int64_t n_rate;
 
-	c->n_ngram = read_list(r, "ngram_orders", 1, 32, order, TTT_NGRAM_MAX);
+	c->n_ngram = read_list(r, "ngram_orders", 0, 32, order, TTT_NGRAM_MAX);
 	n_rate = read_list(r, "ngram_rates", 1e-30, 1e6, c->ngram_rate, TTT_NGRAM_MAX);
 	c->ngram_bits = read_integer(r, "ngram_bits", 10, 24, false, 17);
 	if (r->status == TTT_OK && n_rate != c->n_ngram)

@@ -35,8 +35,39 @@ add_biases(const struct ttt__run *r, float *z, int64_t j, int64_t n, float *out)
 {
 	const struct ttt__biases *b = r->biases;
 
+	if (b && b->every)
+		r->net->device->ops->add_row(r->net->device, z, b->every + j, r->T, n);
 	if (b)
 		r->net->device->ops->add_at(r->net->device, z, j, n, b->row, b->column, b->value, out, b->n);
+}
+
+/* The targets' logits get their biases too. */
+static void
+add_target_biases(const struct ttt__run *r, float *zy, const int32_t *target)
+{
+	const struct ttt__biases *b = r->biases;
+	struct ttt_device *d = r->net->device;
+	float *every = r->work->row;
+
+	if (b && b->every) {
+		d->ops->gather_rows(d, every, b->every, target, r->T, 1);
+		d->ops->add(d, zy, zy, every, r->T);
+	}
+	if (b)
+		d->ops->add_at_ids(d, zy, target, b->row, b->column, b->value, b->n);
+}
+
+/* biases->sum, from the tiles that were kept. */
+static void
+sum_probabilities(const struct ttt__run *r, const struct ttt__head_tape *kept, const int32_t *target)
+{
+	struct ttt_device *d = r->net->device;
+	const struct ttt_config *c = &r->net->config;
+	int64_t V = c->n_vocab, tile = r->work->tile, T = r->T;
+
+	for (int64_t j = 0; j < V; j += tile)
+		d->ops->softmax_sum(d, r->biases->sum + j, kept->e + T * j, kept->max + j / tile * T, r->tape->head.lse, target, c->bos, T,
+		    V - j < tile ? V - j : tile);
 }
 
 void
@@ -49,7 +80,8 @@ ttt__head_forward(const struct ttt__run *r, const int32_t *target, bool mean)
 	struct ttt__work *k = r->work;
 	int64_t T = r->T, D = c->d_model, V = c->n_vocab;
 	float *max = k->row, *sum = k->row + T, *keep = k->row + 2 * T;
-	const struct ttt__head_tape *kept = r->kept ? &r->kept->head : NULL;
+	bool sums = mean && r->biases && r->biases->every;
+	const struct ttt__head_tape *kept = r->kept ? &r->kept->head : sums ? &r->biases->spare.head : NULL;
 
 	op->rmsnorm_forward(d, t->n, D, t->r, NULL, t->x, D, r->w.slow + r->net->parameters->final_norm, T, 1, D, c->rms_eps);
 	op->softmax_start(d, max, sum, T);
@@ -74,8 +106,9 @@ ttt__head_forward(const struct ttt__run *r, const int32_t *target, bool mean)
 		op->combine_rows(d, t->m, sum, t->m, NULL, NULL, T, D);
 	ttt__embed_forward(r, t->y, target);
 	op->dot_rows(d, t->zy, t->n, t->y, T, D);
-	if (r->biases)
-		op->add_at_ids(d, t->zy, target, r->biases->row, r->biases->column, r->biases->value, r->biases->n);
+	add_target_biases(r, t->zy, target);
+	if (sums)
+		sum_probabilities(r, kept, target);
 }
 
 void

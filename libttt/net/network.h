@@ -133,6 +133,9 @@ struct ttt__biases {
 	float *value;          /* [n] */
 	float *z;              /* [n] those logits as head_forward left them */
 	int64_t n;
+	float *every;          /* [V] added to the logits of every row; NULL: none, and nothing below is there */
+	float *sum;            /* [V] by a head_forward with mean: each token's probabilities, summed over the rows whose target is not BOS */
+	struct ttt__tape spare; /* head's e and max, for runs that keep none */
 };
 
 /* One run: the same net, weights, tokens and work for all its layers. */

@@ -16,7 +16,10 @@ enum { ENTRY = 7, PIECE = 16384 }; /* bytes of an entry, entries at a time */
 static void
 first_line(char line[64], const struct ttt__ngram *g)
 {
-	(void)snprintf(line, 64, "ttt-ngrams %d %lld", g->bits, (long long)g->n);
+	int n = snprintf(line, 64, "ttt-ngrams %d %lld", g->bits, (long long)g->n);
+
+	if (g->n_unigram > 0)
+		(void)snprintf(line + n, 64 - (size_t)n, " %lld", (long long)g->n_unigram);
 }
 
 static uint32_t
@@ -55,6 +58,20 @@ byte_of(const struct ttt__ngram_entry *e, int plane)
 	return (unsigned char)bytes[plane];
 }
 
+/* Biases of single tokens, numbers of four bytes, and counts of one. */
+static enum ttt_status
+put_unigrams(const struct ttt__ngram *g, struct ttt__sink *k, struct ttt_error *err)
+{
+	enum ttt_status status = TTT_OK;
+
+	for (int64_t i = 0; i < g->n_unigram && status == TTT_OK; i++) {
+		uint32_t u = float_bits(g->unigram[i]);
+
+		status = ttt__sink_put(k, &u, sizeof(u), err);
+	}
+	return status == TTT_OK ? ttt__sink_put(k, g->count, (size_t)g->n_unigram, err) : status;
+}
+
 enum ttt_status
 ttt__put_ngrams(struct ttt_state *s, struct ttt__sink *k, struct ttt_error *err)
 {
@@ -71,6 +88,8 @@ ttt__put_ngrams(struct ttt_state *s, struct ttt__sink *k, struct ttt_error *err)
 		status = ttt__sink_put(k, "\n", 1, err);
 	if (status == TTT_OK)
 		status = ttt__sink_put(k, head, pack_head(head, g) * sizeof(*head), err);
+	if (status == TTT_OK)
+		status = put_unigrams(g, k, err);
 	for (int plane = 0; plane < ENTRY; plane++)
 		for (int64_t at = 0; at < n && status == TTT_OK; at += PIECE) {
 			int64_t part = n - at < PIECE ? n - at : PIECE;
@@ -97,6 +116,33 @@ take_byte(struct ttt__ngram_entry *e, int plane, unsigned char byte)
 		e->hits = byte;
 }
 
+static float
+float_of(uint32_t bits)
+{
+	uint32_t u = le32toh(bits);
+	float x;
+
+	memcpy(&x, &u, sizeof(x));
+	return x;
+}
+
+static enum ttt_status
+load_unigrams(struct ttt__reader *r, struct ttt__ngram *g, struct ttt_error *err)
+{
+	const float most = (float)TTT__NGRAM_BIAS_MAX / TTT__NGRAM_ONE;
+	enum ttt_status status = TTT_OK;
+
+	for (int64_t i = 0; i < g->n_unigram && status == TTT_OK; i++) {
+		uint32_t u = 0;
+
+		status = ttt__reader_get(r, &u, sizeof(u), err);
+		g->unigram[i] = float_of(u);
+		if (status == TTT_OK && !(g->unigram[i] >= -most && g->unigram[i] <= most))
+			status = ttt__reader_fail(r, "holds a bias outside its limits", err);
+	}
+	return status == TTT_OK ? ttt__reader_get(r, g->count, (size_t)g->n_unigram, err) : status;
+}
+
 static enum ttt_status
 load_head(struct ttt__reader *r, struct ttt__ngram *g, int64_t n_vocab, struct ttt_error *err)
 {
@@ -105,10 +151,8 @@ load_head(struct ttt__reader *r, struct ttt__ngram *g, int64_t n_vocab, struct t
 	enum ttt_status status = ttt__reader_get(r, head, (n + TTT__NGRAM_HISTORY) * sizeof(*head), err);
 
 	for (size_t i = 0; i < n && status == TTT_OK; i++) {
-		uint32_t u = le32toh(head[i]);
-		float scale;
+		float scale = float_of(head[i]);
 
-		memcpy(&scale, &u, sizeof(scale));
 		if (!isfinite(scale) || scale < 0)
 			status = ttt__reader_fail(r, "holds a scale that is none", err);
 		g->scale[i / 2 / TTT__NGRAM_LEVEL][i / 2 % TTT__NGRAM_LEVEL][i % 2] = scale;
@@ -157,11 +201,13 @@ ttt__load_ngrams(struct ttt__reader *r, struct ttt_state *s, struct ttt_error *e
 	if (status != TTT_OK)
 		return status;
 	first_line(want, g);
-	if (g->n == 0 || strcmp(line, want) != 0)
+	if (!g->table || strcmp(line, want) != 0)
 		return ttt__reader_fail(r, "is of another size than the model has it", err);
 	status = load_head(r, g, n_vocab, err);
 	if (status == TTT_OK && g->n_history > i->n_token - i->n_pending_token)
 		status = ttt__reader_fail(r, "holds more tokens than were read", err);
+	if (status == TTT_OK)
+		status = load_unigrams(r, g, err);
 	for (int plane = 0; plane < ENTRY; plane++)
 		for (int64_t at = 0; at < n && status == TTT_OK; at += PIECE) {
 			int64_t part = n - at < PIECE ? n - at : PIECE;

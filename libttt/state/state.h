@@ -5,10 +5,11 @@
  *   fast.safetensors    the fast weights, F32, under their parameters' names
  *   mean.safetensors    the running mean of the fast weights, in the same form, once there is one
  *   good.safetensors    the fast weights from before the noise that the stream is in the middle of, else left out
- *   ngrams              "ttt-ngrams BITS ORDERS\n", where the model has them; scales, [ORDERS, 8, 2] F32; the newest 31
- *                       tokens whose chunks have run, 4 bytes each, -1 before the first; then of the table's 2^BITS
- *                       entries the low bytes of all checks, their high bytes, so those of tokens and of biases, and
- *                       the hits. Left out with window_tail
+ *   ngrams              "ttt-ngrams BITS ORDERS\n", where the model has them, with order 0 " VOCABULARY" before the
+ *                       newline; scales, [ORDERS, 8, 2] F32; the newest 31 tokens whose chunks have run, 4 bytes each,
+ *                       -1 before the first; with order 0 its biases, F32, and counts, a byte each; then of the
+ *                       table's 2^BITS entries the low bytes of all checks, their high bytes, so those of tokens and
+ *                       of biases, and the hits. Left out with window_tail
  *   window.safetensors  layers.N.k and layers.N.v [rows, D], F32, oldest row first: keys after QK-norm and before
  *                       rotation, values. Left out with window_tail
  *   pending             "ttt-pending BYTES TOKENS\n", then the bytes held back by the tokenizer, then the tokens

@@ -66,25 +66,29 @@ class Sampler:
 class Biases:
     """A sequence's biases by the last tokens: their table, and factors by order and level, as libttt/learn/ngram.c has them. Constants for the gradient."""
 
-    def __init__(self, rates):
-        self.rates = jnp.array(rates, jnp.float32)
+    def __init__(self, cfg, orders, rates):
+        """Of order 0 there are biases of single tokens, whatever came before."""
+        self.bos, self.vocab = cfg.bos, cfg.vocab
+        rate = dict(zip(orders, rates))
+        self.unigram_rate = rate.pop(0, 0.0)
+        self.rates = jnp.array(list(rate.values()), jnp.float32)
 
     def start(self, trace):
         R = self.rates.shape[0]
-        return jnp.zeros(trace["own"].shape[0] * R + 1), jnp.ones((R, 2 * ngram.LEVELS + 1))
+        return jnp.zeros(trace["own"].shape[0] * R + 1), jnp.ones((R, 2 * ngram.LEVELS + 1)), jnp.zeros((2, self.vocab))
 
     def look(self, state, trace):
-        """Columns and values [C, R 8] for the positions of a trace [C, ...], and what learn wants of them."""
-        table, scale = state
+        """Columns and values [C, R 8] for the positions of a trace [C, ...] and those of every token [V], and what learn wants of them."""
+        table, scale, unigrams = state
         noted = table[trace["slots"]]
         trust = scale[jnp.arange(self.rates.shape[0]), trace["level"].astype(jnp.int32)]
         wide = (noted.shape[0], noted.shape[1] * ngram.BUCKET)
         columns = trace["tokens"].astype(jnp.int32).reshape(wide)
-        return (columns, jax.lax.stop_gradient(noted * trust[..., None]).reshape(wide)), noted
+        return (columns, jax.lax.stop_gradient(noted * trust[..., None]).reshape(wide), jax.lax.stop_gradient(unigrams[0])), noted
 
     def learn(self, state, trace, noted, targets, p):
-        table, scale = state
-        at, own = jax.lax.stop_gradient(p)
+        table, scale, unigrams = state
+        at, own, every = jax.lax.stop_gradient(p)
         none = table.shape[0] - 1
         there = trace["slots"] != none
         learns = (trace["part"] > 0)[..., None]
@@ -95,7 +99,14 @@ class Biases:
         table = jnp.clip(jnp.round(table * 1024) / 1024, -31, 31).at[none].set(0)
         order = jnp.broadcast_to(jnp.arange(self.rates.shape[0]), trace["level"].shape)
         scale = scale.at[order, trace["level"].astype(jnp.int32)].add(-ngram.SCALE_RATE * (g * noted).sum(-1))
-        return jax.lax.stop_gradient((table, jnp.maximum(scale, 0)))
+        return jax.lax.stop_gradient((table, jnp.maximum(scale, 0), self.learn_unigrams(unigrams, targets, every)))
+
+    def learn_unigrams(self, unigrams, targets, p):
+        """The biases of single tokens and how often each came [2, V], after a chunk's targets and their probabilities, summed [V]."""
+        bias, count = unigrams
+        came = jnp.zeros(self.vocab).at[targets].add(targets != self.bos)
+        rate = self.unigram_rate * (1 + count) ** -ngram.UNIGRAM_WANING
+        return jnp.stack([jnp.clip(bias - rate * (p - came), -31, 31), jnp.minimum(count + came, 255)])
 
 
 def held_losses(cfg, weights, fast, caches, x, targets, rope, biases):
@@ -113,8 +124,9 @@ def held_losses(cfg, weights, fast, caches, x, targets, rope, biases):
         k, v = (jnp.concatenate([c[:1], c, a]) for c, a in zip(cache, kv))
         k, v = (jnp.concatenate([blocks(a[:-W]), blocks(a[W:])], 1) for a in (k, v))
         x = jax_ttt.rest(cfg, b, f, x, jax_ttt.look(cfg, blocks(q), k, v, seen).reshape(n * W, -1))
-    chunks = jax_ttt.in_chunks(cfg, (x, targets, biases))
-    return jax.vmap(lambda x, y, b: jax_ttt.biased_loss(cfg, weights, x, y, b)[0])(*chunks)
+    *own, every = biases
+    chunks = jax_ttt.in_chunks(cfg, (x, targets, *own))
+    return jax.vmap(lambda x, y, *own: jax_ttt.biased_loss(cfg, weights, x, y, (*own, every))[0])(*chunks)
 
 
 def sequence_loss(cfg, share, ngrams, weights, sequence):
@@ -210,7 +222,8 @@ class Trainer:
         with open(os.path.join(model, "config.json"), encoding="utf-8") as f:
             self.config = json.load(f)
         self.moments = jax_ttt.zeros(self.weights)
-        loss = functools.partial(batch_loss, self.config["mean_share"], Biases(self.config.get("ngram_rates", [])))
+        biases = Biases(self.cfg, *(self.config.get(key, []) for key in ("ngram_orders", "ngram_rates")))
+        loss = functools.partial(batch_loss, self.config["mean_share"], biases)
         step = jax_ttt.make_step(loss, self.cfg, update_of=update_of)
         example = self.with_traces(np.zeros((batch, seq + 1), np.int32))
         self.step = step.lower(self.weights, self.moments, example, 1.0, 1.0).compile()
@@ -218,7 +231,7 @@ class Trainer:
     def with_traces(self, ids):
         """Sequences [B, T + 1], and which biases each of them reads and changes."""
         learned = ids.shape[1] - 1 - int(HELD_TAIL * (ids.shape[1] - 1))
-        orders, bits = self.config.get("ngram_orders", []), self.config.get("ngram_bits", 17)
+        orders, bits = [o for o in self.config.get("ngram_orders", []) if o > 0], self.config.get("ngram_bits", 17)
         with ThreadPoolExecutor() as pool:
             traces = list(pool.map(lambda s: ngram.trace(s, learned, self.cfg.chunk, orders, bits, self.cfg.bos), ids))
         return jax.device_put((ids, {key: np.stack([t[key] for t in traces]) for key in traces[0]}))

@@ -5,7 +5,7 @@ import numba
 import numpy as np
 
 BUCKET, LEVELS, AGEING = 8, 8, 4
-WANING, SCALE_RATE = 0.7, 0.02
+WANING, SCALE_RATE, UNIGRAM_WANING = 0.7, 0.02, 0.5
 
 
 @numba.njit(nogil=True, cache=False)

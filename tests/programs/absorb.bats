@@ -64,7 +64,7 @@ load common
 }
 
 @test "biases by the last tokens are part of the stream, however it is cut, and are left out with the window" {
-	sed 's/}$/,\n"ngram_orders": [1, 3], "ngram_rates": [1, 2], "ngram_bits": 10}/' "$files/config.json" >config.json
+	sed 's/}$/,\n"ngram_orders": [0, 1, 3], "ngram_rates": [0.3, 1, 2], "ngram_bits": 10}/' "$files/config.json" >config.json
 	ttt-train init -c config.json -t "$files/tokenizer.json" --seed 1 m
 	export TTT_MODEL=m
 	ttt-absorb <"$files/text" >whole

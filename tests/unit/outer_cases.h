@@ -65,11 +65,12 @@ ids_of(size_t i, const struct ttt_config *c, uint64_t seed)
 static inline void
 ngrams_of(struct ttt_config *c, int32_t *ids, int64_t n)
 {
-	c->n_ngram = 2;
-	c->ngram_order[0] = 1;
-	c->ngram_order[1] = 3;
-	c->ngram_rate[0] = 1;
-	c->ngram_rate[1] = 2;
+	static const int64_t order[] = {0, 1, 3};
+	static const double rate[] = {0.5, 1, 2};
+
+	c->n_ngram = 3;
+	memcpy(c->ngram_order, order, sizeof order);
+	memcpy(c->ngram_rate, rate, sizeof rate);
 	c->ngram_bits = 10;
 	for (int64_t t = 5; t < n; t++)
 		if (ids[t] != 0 && ids[t - 5] != 0)

@@ -69,6 +69,7 @@ problem_bias(struct problem *q, struct ttt__random *r)
 	q->biases.row = tiny_new((size_t)(4 * q->T), sizeof(int32_t));
 	q->biases.column = tiny_new((size_t)(4 * q->T), sizeof(int32_t));
 	q->biases.value = tiny_normal(r, 4 * q->T, 2);
+	q->biases.every = tiny_normal(r, q->c.n_vocab, 1);
 	for (int64_t t = 0; t < q->T; t++) {
 		const int32_t token[] = {q->target[t], 0, last / 2, last};
 
@@ -120,7 +121,7 @@ static inline void
 problem_free(struct problem *q)
 {
 	void *const all[] = {q->w, q->v, q->x, q->rx, q->seed_u, q->seed_b, q->om_in, q->om_out, q->ids, q->target, q->g,
-	    q->biases.row, q->biases.column, q->biases.value};
+	    q->biases.row, q->biases.column, q->biases.value, q->biases.every};
 
 	for (size_t i = 0; i < sizeof all / sizeof *all; i++)
 		free(all[i]);

@@ -85,8 +85,10 @@ problem_place(const struct problem *q, struct placed *s, struct ttt_device *d)
 	s->ids = upload_ids(d, q->ids, q->T);
 	s->target = upload_ids(d, q->target, q->T);
 	if (q->biased)
-		s->biases = (struct ttt__biases){upload_ids(d, q->biases.row, q->biases.n), upload_ids(d, q->biases.column, q->biases.n),
-		    tiny_upload(d, q->biases.value, q->biases.n), tiny_upload(d, NULL, q->biases.n), q->biases.n};
+		s->biases = (struct ttt__biases){.row = upload_ids(d, q->biases.row, q->biases.n), .column = upload_ids(d, q->biases.column, q->biases.n),
+		    .value = tiny_upload(d, q->biases.value, q->biases.n), .z = tiny_upload(d, NULL, q->biases.n), .n = q->biases.n,
+		    .every = tiny_upload(d, q->biases.every, q->c.n_vocab), .sum = tiny_upload(d, NULL, q->c.n_vocab),
+		    .spare.head = {.e = tiny_upload(d, NULL, q->T * q->c.n_vocab), .max = tiny_upload(d, NULL, q->T * q->c.n_vocab)}};
 	for (int64_t i = 0; i < n; i++)
 		if (s->net.layer[i].kind == TTT__ATTENTION) {
 			s->kv[i] = (struct ttt__kv){tiny_upload(d, q->k[i], all), tiny_upload(d, q->val[i], all), tiny_upload(d, q->k[i], all)};
@@ -103,7 +105,7 @@ static inline void
 problem_leave(struct placed *s)
 {
 	void *const all[] = {s->w, s->v, s->g, s->result, s->rresult, s->in.om, s->out.om, s->ids, s->target, s->biases.row, s->biases.column,
-	    s->biases.value, s->biases.z};
+	    s->biases.value, s->biases.z, s->biases.every, s->biases.sum, s->biases.spare.head.e, s->biases.spare.head.max};
 
 	for (size_t i = 0; i < sizeof all / sizeof *all; i++)
 		ttt__device_release(s->d, all[i]);

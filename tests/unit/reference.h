@@ -23,6 +23,8 @@ reference_biases(const struct reference *r, int64_t t, int *z)
 
 			*at = trace_line(r->t, *at, 1, *at, 0, (double)r->biases->value[i]);
 		}
+	for (int64_t v = 0; r->biases && r->biases->every && v < r->c->n_vocab; v++)
+		z[v] = trace_line(r->t, z[v], 1, z[v], 0, (double)r->biases->every[v]);
 }
 
 /* y = g x / sqrt(mean x^2 + eps) over n */

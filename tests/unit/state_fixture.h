@@ -29,7 +29,7 @@ fixture_ngram_config(void)
 
 	assert_non_null(out);
 	memcpy(out, fixture_config, n);
-	strcpy(out + n, ", \"ngram_orders\": [2, 5], \"ngram_rates\": [1, 2.5], \"ngram_bits\": 10}");
+	strcpy(out + n, ", \"ngram_orders\": [0, 2, 5], \"ngram_rates\": [0.5, 1, 2.5], \"ngram_bits\": 10}");
 	return out;
 }
 

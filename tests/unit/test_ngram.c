@@ -6,13 +6,13 @@
 static struct ttt_config
 ngram_config(void)
 {
+	static const int64_t order[] = {0, 2, 4};
+	static const double rate[] = {0.5, 1, 2};
 	struct ttt_config c = tiny_config();
 
-	c.n_ngram = 2;
-	c.ngram_order[0] = 2;
-	c.ngram_order[1] = 4;
-	c.ngram_rate[0] = 1;
-	c.ngram_rate[1] = 2;
+	c.n_ngram = 3;
+	memcpy(c.ngram_order, order, sizeof order);
+	memcpy(c.ngram_rate, rate, sizeof rate);
 	c.ngram_bits = 10;
 	c.inner_lr = c.inner_lr_effective = 0.3;
 	return c;
@@ -101,12 +101,75 @@ test_add_at(void **state)
 			add_at_case(devices.at[k].device, size[i][0], size[i][1], size[i][2]);
 }
 
+/* A row added to all of [T, V], and each column's probabilities summed over the rows whose id is not skipped. */
+static void
+rows_case(struct ttt_device *d, int64_t T, int64_t V)
+{
+	struct ttt__random r;
+	float *x, *z, *max, *lse, *dz, *dx, *dmax, *dlse, *dy, *got;
+	int32_t *id, *did;
+
+	ttt__random_seed(&r, (uint64_t)(T * 1000 + V));
+	x = tiny_normal(&r, V, 1);
+	z = tiny_normal(&r, T * V, 1);
+	max = tiny_normal(&r, T, 1);
+	lse = tiny_normal(&r, T, 1);
+	id = tiny_ids(&r, T, 3);
+	dx = tiny_upload(d, x, V);
+	dz = tiny_upload(d, z, T * V);
+	d->ops->add_row(d, dz, dx, T, V);
+	got = tiny_download(d, dz, T * V);
+	for (int64_t i = 0; i < T * V; i++) {
+		z[i] += x[i % V];
+		assert_true(got[i] == z[i]);
+	}
+	free(got);
+	dmax = tiny_upload(d, max, T);
+	dlse = tiny_upload(d, lse, T);
+	dy = tiny_upload(d, NULL, V);
+	did = upload_ids(d, id, T);
+	d->ops->softmax_sum(d, dy, dz, dmax, dlse, did, 2, T, V);
+	got = tiny_download(d, dy, V);
+	for (int64_t v = 0; v < V; v++) {
+		double sum = 0, size = 1e-30;
+
+		for (int64_t t = 0; t < T; t++)
+			if (id[t] != 2) {
+				double p = (double)z[t * V + v] * exp((double)max[t] - (double)lse[t]);
+
+				sum += p;
+				size += fabs(p);
+			}
+		assert_true(fabs((double)got[v] - sum) < 2e-6 * size);
+	}
+	{
+		void *const host[] = {x, z, max, lse, id, got}, *const on_device[] = {dz, dx, dmax, dlse, dy, did};
+
+		for (size_t i = 0; i < 6; i++) {
+			free(host[i]);
+			ttt__device_release(d, on_device[i]);
+		}
+	}
+}
+
+static void
+test_rows(void **state)
+{
+	static const int64_t size[][2] = {{1, 1}, {7, 23}, {32, 1040}, {70, 129}};
+
+	(void)state;
+	for (int k = 0; k < devices.n; k++)
+		for (size_t i = 0; i < sizeof size / sizeof *size; i++)
+			rows_case(devices.at[k].device, size[i][0], size[i][1]);
+}
+
 /* ------------------------------------------------------------------------------------------------ the table */
 
 /* A table fed by hand: what a forward would have left is made up. */
 struct table {
 	struct ttt_device *d;
 	struct ttt_config c;
+	struct ttt__net net;
 	struct ttt__ngram g;
 	struct ttt__biases b;
 	int64_t position;
@@ -116,23 +179,33 @@ static void
 table_open(struct table *x)
 {
 	*x = (struct table){.d = devices.at[0].device, .c = ngram_config()};
+	x->c.n_vocab = 20002;
 	TINY_OK(ttt__ngram_create(&x->g, &x->c, &err));
-	TINY_OK(ttt__biases_create(&x->b, 1, x->d, &x->c, &err));
+	x->net = (struct ttt__net){.device = x->d, .config = x->c};
+	TINY_OK(ttt__biases_create(&x->b, 1, &x->net, &err));
 }
 
 static void
 table_close(struct table *x)
 {
-	ttt__biases_free(&x->b, x->d);
+	ttt__biases_free(&x->b, &x->net);
 	ttt__ngram_free(&x->g);
 }
 
-/* ids [T + 1] come: every target and every token with a bias has the probability p. */
+/* ids [T + 1] come: every target and every token with a bias has the probability p, and so has every token without one. */
 static void
 read_ids(struct table *x, const int32_t *ids, int64_t T, double p)
 {
-	float *lse = tiny_upload(x->d, NULL, T), *zy, *z, host[64];
+	float *lse = tiny_upload(x->d, NULL, T), *zy, *z, host[64], *sum = tiny_new((size_t)x->c.n_vocab, sizeof *sum);
 	struct ttt__head_tape h = {.lse = lse};
+	int n_target = 0;
+
+	for (int64_t t = 0; t < T; t++)
+		n_target += ids[t + 1] != x->c.bos;
+	for (int64_t v = 0; v < x->c.n_vocab; v++)
+		sum[v] = (float)(n_target * p);
+	x->d->ops->upload(x->d, x->b.sum, sum, (size_t)x->c.n_vocab * sizeof *sum);
+	free(sum);
 
 	ttt__ngram_look(&x->g, ids, 0, T, x->d, &x->b);
 	for (int64_t i = 0; i < 64; i++)
@@ -219,6 +292,39 @@ test_twice_in_a_chunk(void **state)
 	read_ids(&x, (const int32_t[]){1, 2, 3, 1, 2, 3}, 5, 0.5);
 	assert_int_equal(entry_of(&x, 3)->hits, 2);
 	assert_int_equal(entry_of(&x, 3)->bias, lround(512 + pow(2, -0.7) * 512));
+	table_close(&x);
+}
+
+/* By hand: the bias of a token moves by its probabilities less how often it came, at a rate that falls as it comes; BOS teaches nothing. */
+static void
+test_unigrams(void **state)
+{
+	struct table x;
+
+	(void)state;
+	table_open(&x);
+	assert_int_equal(x.g.n, 2); /* order 0 has no contexts */
+	read_ids(&x, (const int32_t[]){1, 2, 2, 3}, 3, 0.125);
+	assert_true(x.g.unigram[1] == -0.5F * 3 * 0.125F);
+	assert_true(x.g.unigram[2] == -0.5F * (3 * 0.125F - 2));
+	assert_int_equal(x.g.count[1], 0);
+	assert_int_equal(x.g.count[2], 2);
+	read_ids(&x, (const int32_t[]){5, 2}, 1, 0.125);
+	assert_true(fabs((double)x.g.unigram[2] - (0.8125 + 0.5 / sqrt(3) * 0.875)) < 1e-6);
+	read_ids(&x, (const int32_t[]){5, 0}, 1, 0.125); /* BOS */
+	assert_int_equal(x.g.count[0], 0);
+	assert_int_equal(x.g.count[2], 3);
+	assert_true(x.g.unigram[5] == -0.5F * 4 * 0.125F);
+	for (int i = 0; i < 300; i++)
+		read_ids(&x, (const int32_t[]){5, 2}, 1, 0.125);
+	assert_int_equal(x.g.count[2], 255);
+	for (int i = 0; i < 5000; i++)
+		read_ids(&x, (const int32_t[]){5, 7}, 1, 0);
+	assert_true(x.g.unigram[7] == 31);
+	ttt__ngram_look(&x.g, (const int32_t[]){1}, 0, 1, x.d, &x.b);
+	assert_true(x.b.every[7] == 31);
+	ttt__ngram_reset(&x.g);
+	assert_true(x.g.unigram[7] == 0 && x.g.count[7] == 0);
 	table_close(&x);
 }
 
@@ -413,6 +519,39 @@ test_next(void **state)
 	assert_true(n_bias > 9);
 }
 
+/* After a chunk the biases of single tokens are what the probabilities of its positions say, those that ttt_session_next gives. */
+static void
+test_unigram_gradient(void **state)
+{
+	struct ttt_config c = ngram_config();
+
+	(void)state;
+	c.n_ngram = 1;
+	for (int k = 0; k < devices.n; k++) {
+		struct stream x;
+		double *want = calloc((size_t)c.n_vocab, sizeof *want);
+
+		assert_non_null(want);
+		open_repeating(&x, &c, 20, devices.at[k].device);
+		x.ids[3] = 0; /* BOS as a target, which counts for nothing */
+		for (int64_t t = 1; t <= c.chunk; t++) {
+			float *logp;
+
+			feed(&x, t - 1, t, 1);
+			logp = next_of(x.s);
+			for (int64_t v = 0; v < c.n_vocab && x.ids[t] != 0; v++)
+				want[v] -= 0.5 * (exp((double)logp[v]) - (v == x.ids[t]));
+			free(logp);
+		}
+		feed(&x, c.chunk, c.chunk + 1, 1);
+		assert_true(want[x.ids[1]] > 0.1);
+		for (int64_t v = 0; v < c.n_vocab; v++)
+			assert_true(fabs((double)x.s->ngram.unigram[v] - want[v]) < 1e-5);
+		free(want);
+		stream_close(&x);
+	}
+}
+
 /* A clone goes on as its original; a session put back knows nothing. */
 static void
 test_copies(void **state)
@@ -447,13 +586,16 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_add_at),
+	    cmocka_unit_test(test_rows),
 	    cmocka_unit_test(test_rules),
+	    cmocka_unit_test(test_unigrams),
 	    cmocka_unit_test(test_limits),
 	    cmocka_unit_test(test_twice_in_a_chunk),
 	    cmocka_unit_test(test_ageing),
 	    cmocka_unit_test(test_history),
 	    cmocka_unit_test(test_repeated),
 	    cmocka_unit_test(test_next),
+	    cmocka_unit_test(test_unigram_gradient),
 	    cmocka_unit_test(test_copies),
 	};
 

@@ -68,6 +68,8 @@ biases_of(const struct ttt_trainer *t)
 
 		out[i] = (struct ttt__biases){.row = tiny_new((size_t)b->n, 4), .column = tiny_new((size_t)b->n, 4), .n = b->n};
 		out[i].value = tiny_download(t->net.device, b->value, b->n);
+		if (b->every)
+			out[i].every = tiny_download(t->net.device, b->every, l->net->config.n_vocab);
 		t->net.device->ops->download(t->net.device, out[i].row, b->row, bytes);
 		t->net.device->ops->download(t->net.device, out[i].column, b->column, bytes);
 	}
@@ -81,6 +83,7 @@ free_biases(struct ttt__biases *b, int64_t n)
 		free(b[i].row);
 		free(b[i].column);
 		free(b[i].value);
+		free(b[i].every);
 	}
 	free(b);
 }

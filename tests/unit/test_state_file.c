@@ -445,8 +445,8 @@ many_records(struct parts *p)
 	repeat(part(p, "passages"), "", "a.c\t1\t1\n\n", p->manifest.info.n_passage_record);
 }
 
-/* Where the member's parts begin: a line, scales of two orders, 31 tokens, the planes of 1024 entries. */
-enum { NGRAM_SCALES = 16, NGRAM_IDS = NGRAM_SCALES + 2 * 16 * 4, NGRAM_PLANES = NGRAM_IDS + 31 * 4 };
+/* Where the member's parts begin: a line, scales of two orders, 31 tokens, biases and counts of 1200 tokens, the planes of 1024 entries. */
+enum { NGRAM_SCALES = 21, NGRAM_IDS = NGRAM_SCALES + 2 * 16 * 4, NGRAM_UNIGRAMS = NGRAM_IDS + 31 * 4, NGRAM_PLANES = NGRAM_UNIGRAMS + 1200 * 5 };
 
 static void
 set_first_entry(struct parts *p, const unsigned char bytes[7])
@@ -458,7 +458,25 @@ set_first_entry(struct parts *p, const unsigned char bytes[7])
 static void
 ngram_size(struct parts *p)
 {
-	memcpy(part(p, "ngrams")->p, "ttt-ngrams 11 2\n", 16);
+	memcpy(part(p, "ngrams")->p, "ttt-ngrams 11 2 1200\n", 21);
+}
+
+static void
+ngram_other_vocabulary(struct parts *p)
+{
+	memcpy(part(p, "ngrams")->p, "ttt-ngrams 10 2 1201\n", 21);
+}
+
+static void
+ngram_unigram(struct parts *p)
+{
+	memcpy(part(p, "ngrams")->p + NGRAM_UNIGRAMS + 4 * 1199, "\0\0\0\x42", 4); /* 32 nats */
+}
+
+static void
+ngram_unigram_nan(struct parts *p)
+{
+	memcpy(part(p, "ngrams")->p + NGRAM_UNIGRAMS, "\0\0\xc0\x7f", 4);
 }
 
 static void
@@ -538,6 +556,9 @@ test_ngram_lies(void **state)
 	save(s, in(f->dir, "sound.ttt"), TTT_COMPRESS_NONE, false);
 	ttt_state_free(s);
 	lie(f, ngram_size, true, "ngrams is of another size than the model has it");
+	lie(f, ngram_other_vocabulary, true, "ngrams is of another size than the model has it");
+	lie(f, ngram_unigram, true, "ngrams holds a bias outside its limits");
+	lie(f, ngram_unigram_nan, true, "ngrams holds a bias outside its limits");
 	lie(f, ngram_short, true, "ngrams ends early");
 	lie(f, ngram_long, true, "ngrams is longer than what it holds");
 	lie(f, ngram_scale, true, "ngrams holds a scale that is none");

@@ -30,7 +30,7 @@ set_orders(struct ttt__ngram *g, const struct ttt_config *c)
 			continue;
 		}
 		g->n_unigram = c->n_vocab;
-		for (int count = 0; count < TTT__UNIGRAM_COUNT; count++)
+		for (int count = 0; count <= TTT__UNIGRAM_COUNT_MAX; count++)
 			g->unigram_rate[count] = (float)(c->ngram_rate[i] * pow(1 + count, -UNIGRAM_WANING));
 	}
 }
@@ -397,7 +397,7 @@ learn_unigrams(struct ttt__ngram *g, const int32_t *target, int64_t T, struct tt
 	}
 	for (int64_t t = 0; t < T; t++)
 		if (target[t] != g->bos)
-			g->count[target[t]] += g->count[target[t]] < TTT__UNIGRAM_COUNT - 1;
+			g->count[target[t]] += g->count[target[t]] < TTT__UNIGRAM_COUNT_MAX;
 }
 
 void

@@ -17,7 +17,7 @@ enum {
 	TTT__NGRAM_HISTORY = 31,    /* tokens before a chunk that contexts reach back to */
 	TTT__NGRAM_ONE = 1024,      /* a bias of 1 nat */
 	TTT__NGRAM_BIAS_MAX = 31 * TTT__NGRAM_ONE,
-	TTT__UNIGRAM_COUNT = 256    /* counts of a token that are told apart: 0 .. 255 and more */
+	TTT__UNIGRAM_COUNT_MAX = 24 /* a token's biases by none move no more slowly for having come more often: other text may follow */
 };
 
 struct ttt__ngram_entry {
@@ -47,8 +47,8 @@ struct ttt__ngram {
 	struct ttt__ngram_entry *table;              /* [2^bits]; NULL: the model has no n-grams, and nothing else is there */
 	int64_t n_unigram;                           /* V where there is order 0, else 0 */
 	float *unigram;                              /* [n_unigram] biases in nats */
-	uint8_t *count;                              /* [n_unigram] how often a token came */
-	float unigram_rate[TTT__UNIGRAM_COUNT];      /* by that */
+	uint8_t *count;                              /* [n_unigram] how often a token came, TTT__UNIGRAM_COUNT_MAX at most */
+	float unigram_rate[TTT__UNIGRAM_COUNT_MAX + 1]; /* by that */
 	float scale[TTT_NGRAM_MAX][TTT__NGRAM_LEVEL][2]; /* factors on biases, learned; [][][1] of contexts with several entries */
 	int32_t history[TTT__NGRAM_HISTORY];
 	int64_t n_history;

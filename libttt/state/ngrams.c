@@ -140,7 +140,12 @@ load_unigrams(struct ttt__reader *r, struct ttt__ngram *g, struct ttt_error *err
 		if (status == TTT_OK && !(g->unigram[i] >= -most && g->unigram[i] <= most))
 			status = ttt__reader_fail(r, "holds a bias outside its limits", err);
 	}
-	return status == TTT_OK ? ttt__reader_get(r, g->count, (size_t)g->n_unigram, err) : status;
+	if (status == TTT_OK)
+		status = ttt__reader_get(r, g->count, (size_t)g->n_unigram, err);
+	for (int64_t i = 0; i < g->n_unigram && status == TTT_OK; i++)
+		if (g->count[i] > TTT__UNIGRAM_COUNT_MAX)
+			status = ttt__reader_fail(r, "holds a count outside its limits", err);
+	return status;
 }
 
 static enum ttt_status

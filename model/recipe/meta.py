@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Meta-training on a GPU: what `ttt-train run --held-tail 0.25 --optimizer muon` computes, in JAX, with many sequences a step.
 
-Usage: meta.py --steps N --batch B --seq T --lr X --warmup N --seed N DIR FROM OUT
+Usage: meta.py --steps N --batch B --seq T --lr X [--end-lr X] --warmup N --seed N DIR FROM OUT
 
 Reads DIR/corpus/train and DIR/tokenizer.json, goes on from the model FROM, and writes the model directory OUT. Muon takes the blocks'
 matrices and AdamW the rest, at a rate that rises in the warm-up and falls along a cosine. A sequence is a random window of a document,
@@ -31,7 +31,6 @@ import tokens  # noqa: E402
 
 SHARES = tokens.SHARES | {"c": 0.42, "logs": 0.20}
 HELD_TAIL = 0.25
-END_LR = 2e-4
 MOMENTUM = 0.9  # Muon's
 
 
@@ -106,7 +105,7 @@ class Biases:
         bias, count = unigrams
         came = jnp.zeros(self.vocab).at[targets].add(targets != self.bos)
         rate = self.unigram_rate * (1 + count) ** -ngram.UNIGRAM_WANING
-        return jnp.stack([jnp.clip(bias - rate * (p - came), -31, 31), jnp.minimum(count + came, 255)])
+        return jnp.stack([jnp.clip(bias - rate * (p - came), -31, 31), jnp.minimum(count + came, ngram.UNIGRAM_COUNT_MAX)])
 
 
 def held_losses(cfg, weights, fast, caches, x, targets, rope, biases):
@@ -181,10 +180,10 @@ def update_of(path, g, m, v, t):
     return (orthogonalize(x) * (0.2 * math.sqrt(max(x.shape[1:])))).reshape(g.shape), m, v
 
 
-def rate(step, steps, warmup, peak):
+def rate(step, steps, warmup, peak, end):
     if step < warmup:
         return peak * (step + 1) / warmup
-    return END_LR + (peak - END_LR) * 0.5 * (1 + math.cos(math.pi * (step - warmup) / max(1, steps - warmup)))
+    return end + (peak - end) * 0.5 * (1 + math.cos(math.pi * (step - warmup) / max(1, steps - warmup)))
 
 
 def write(model, weights, out):
@@ -251,6 +250,7 @@ def main():
     parser.add_argument("--batch", type=int, required=True, help="sequences a step; 64 of 8,192 tokens take 63 GB of a GPU's memory")
     parser.add_argument("--seq", type=int, required=True)
     parser.add_argument("--lr", type=float, required=True)
+    parser.add_argument("--end-lr", type=float, default=2e-4)
     parser.add_argument("--warmup", type=int, required=True)
     parser.add_argument("--seed", type=int, required=True)
     args = parser.parse_args()
@@ -261,7 +261,7 @@ def main():
     ahead = collections.deque(pool.submit(lambda: trainer.with_traces(sampler.batch(args.batch))) for _ in range(3))
     for step in range(args.steps):
         ahead.append(pool.submit(lambda: trainer.with_traces(sampler.batch(args.batch))))
-        losses.append(trainer(ahead.popleft().result(), rate(step, args.steps, args.warmup, args.lr), step + 1))
+        losses.append(trainer(ahead.popleft().result(), rate(step, args.steps, args.warmup, args.lr, args.end_lr), step + 1))
         if step % 20 == 19 or step + 1 == args.steps:
             mean = float(jnp.stack(losses).mean())
             print(json.dumps({"step": step + 1, "loss": mean, "seconds": round(time.time() - begin, 1)}), flush=True)

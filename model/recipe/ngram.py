@@ -5,7 +5,7 @@ import numba
 import numpy as np
 
 BUCKET, LEVELS, AGEING = 8, 8, 4
-WANING, SCALE_RATE, UNIGRAM_WANING = 0.7, 0.02, 0.5
+WANING, SCALE_RATE, UNIGRAM_WANING, UNIGRAM_COUNT_MAX = 0.7, 0.02, 0.5, 24
 
 
 @numba.njit(nogil=True, cache=False)

@@ -317,7 +317,7 @@ test_unigrams(void **state)
 	assert_true(x.g.unigram[5] == -0.5F * 4 * 0.125F);
 	for (int i = 0; i < 300; i++)
 		read_ids(&x, (const int32_t[]){5, 2}, 1, 0.125);
-	assert_int_equal(x.g.count[2], 255);
+	assert_int_equal(x.g.count[2], TTT__UNIGRAM_COUNT_MAX);
 	for (int i = 0; i < 5000; i++)
 		read_ids(&x, (const int32_t[]){5, 7}, 1, 0);
 	assert_true(x.g.unigram[7] == 31);

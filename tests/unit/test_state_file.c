@@ -474,6 +474,12 @@ ngram_unigram(struct parts *p)
 }
 
 static void
+ngram_unigram_count(struct parts *p)
+{
+	part(p, "ngrams")->p[NGRAM_UNIGRAMS + 4 * 1200 + 7] = 25;
+}
+
+static void
 ngram_unigram_nan(struct parts *p)
 {
 	memcpy(part(p, "ngrams")->p + NGRAM_UNIGRAMS, "\0\0\xc0\x7f", 4);
@@ -559,6 +565,7 @@ test_ngram_lies(void **state)
 	lie(f, ngram_other_vocabulary, true, "ngrams is of another size than the model has it");
 	lie(f, ngram_unigram, true, "ngrams holds a bias outside its limits");
 	lie(f, ngram_unigram_nan, true, "ngrams holds a bias outside its limits");
+	lie(f, ngram_unigram_count, true, "ngrams holds a count outside its limits");
 	lie(f, ngram_short, true, "ngrams ends early");
 	lie(f, ngram_long, true, "ngrams is longer than what it holds");
 	lie(f, ngram_scale, true, "ngrams holds a scale that is none");
